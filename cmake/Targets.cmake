@@ -1,0 +1,101 @@
+# How this project declares libraries, programs and tests.
+
+add_library(automot_options INTERFACE)
+target_include_directories(automot_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(automot_options INTERFACE -Wall -Wextra -Wno-missing-field-initializers)
+if(AUTOMOT_WERROR)
+  target_compile_options(automot_options INTERFACE -Werror)
+endif()
+if(AUTOMOT_SANITIZE)
+  target_compile_options(automot_options INTERFACE -fsanitize=${AUTOMOT_SANITIZE} -fno-omit-frame-pointer -g1)
+  target_link_options(automot_options INTERFACE -fsanitize=${AUTOMOT_SANITIZE})
+endif()
+
+# Includes every CMakeLists.txt below `root`, parents before children.
+function(automot_add_folders root)
+  file(GLOB_RECURSE lists CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} ${root}/CMakeLists.txt)
+  list(SORT lists)
+  foreach(list IN LISTS lists)
+    get_filename_component(folder ${list} DIRECTORY)
+    add_subdirectory(${folder})
+  endforeach()
+endfunction()
+
+# Sets `out` to TRUE when everything that NEEDS names (torch, grpc) is switched on.
+function(_automot_available out)
+  set(${out} TRUE PARENT_SCOPE)
+  foreach(need IN LISTS ARGN)
+    string(TOUPPER ${need} upper)
+    if(NOT AUTOMOT_WITH_${upper})
+      set(${out} FALSE PARENT_SCOPE)
+    endif()
+  endforeach()
+endfunction()
+
+function(_automot_configure target)
+  cmake_parse_arguments(arg "" "" "SRCS;DEPS;NEEDS" ${ARGN})
+  target_link_libraries(${target} PUBLIC automot_options ${arg_DEPS})
+  if("torch" IN_LIST arg_NEEDS)
+    target_link_libraries(${target} PUBLIC LibTorch::LibTorch)
+  endif()
+  if("grpc" IN_LIST arg_NEEDS)
+    target_link_libraries(${target} PUBLIC automot_grpc)
+  endif()
+endfunction()
+
+# automot_library(NAME SRCS a.cc DEPS automot::types absl::status NEEDS torch grpc) -> target automot_NAME, alias automot::NAME.
+# Headers need not be listed. A library without SRCS is header-only.
+function(automot_library name)
+  cmake_parse_arguments(arg "" "" "SRCS;DEPS;NEEDS" ${ARGN})
+  _automot_available(available ${arg_NEEDS})
+  if(NOT available)
+    return()
+  endif()
+  if(arg_SRCS)
+    add_library(automot_${name} STATIC ${arg_SRCS})
+    _automot_configure(automot_${name} ${ARGN})
+  else()
+    add_library(automot_${name} INTERFACE)
+    target_link_libraries(automot_${name} INTERFACE automot_options ${arg_DEPS})
+  endif()
+  add_library(automot::${name} ALIAS automot_${name})
+endfunction()
+
+# automot_program(automot-infer SRCS main.cc DEPS ... NEEDS ...): an executable in build/<preset>/bin.
+function(automot_program name)
+  cmake_parse_arguments(arg "" "" "SRCS;DEPS;NEEDS" ${ARGN})
+  _automot_available(available ${arg_NEEDS})
+  if(NOT available)
+    return()
+  endif()
+  add_executable(${name} ${arg_SRCS})
+  _automot_configure(${name} ${ARGN})
+endfunction()
+
+# automot_test(snapshot_store_test SRCS snapshot_store_test.cc LABELS unit DEPS ... NEEDS ...): a GoogleTest binary.
+# WHOLE registers the binary as one ctest entry (for suites whose set-up is dear); otherwise each test is an entry.
+function(automot_test name)
+  cmake_parse_arguments(arg "WHOLE" "TIMEOUT" "SRCS;DEPS;NEEDS;LABELS" ${ARGN})
+  _automot_available(available ${arg_NEEDS})
+  if(NOT available)
+    return()
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${arg_SRCS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  _automot_configure(${name} SRCS ${arg_SRCS} DEPS ${arg_DEPS} GTest::gmock GTest::gtest_main NEEDS ${arg_NEEDS})
+  target_compile_definitions(${name} PRIVATE AUTOMOT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+    AUTOMOT_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+  if(arg_WHOLE)
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}"
+      ENVIRONMENT "ONEDNN_MAX_CPU_ISA=AVX512_CORE")
+  else()
+    gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
+      PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}" ENVIRONMENT "ONEDNN_MAX_CPU_ISA=AVX512_CORE")
+  endif()
+endfunction()
+
+include(GoogleTest)
