@@ -1,0 +1,109 @@
+// The safetensors container: an 8-byte little-endian header length, a JSON header, then raw tensor
+// bytes.
+//
+// Reading is fail-closed. A file is refused when its header is longer than 100 MB, nests deeper
+// than the format needs, repeats a name, names an unknown dtype, or when the byte ranges overlap,
+// leave gaps, leave the file, or do not match shape times element size.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+
+namespace automot::model {
+
+enum class DType { kF32, kF16, kBF16, kF64, kI64, kI32, kI16, kI8, kU8, kBool };
+
+// Bytes of one element.
+size_t DTypeSize(DType dtype);
+// The name in a file header, such as "BF16".
+std::string_view DTypeName(DType dtype);
+// INVALID_ARGUMENT for a name outside the enumeration.
+absl::StatusOr<DType> ParseDType(std::string_view name);
+// F32, F16, BF16 or F64.
+bool IsFloatingPoint(DType dtype);
+
+// "[2, 3]"; "[]" for a scalar.
+std::string ShapeText(absl::Span<const int64_t> shape);
+
+// One tensor of a file. bytes: row-major, contiguous, little-endian, CPU, read-only, valid while
+// the owner lives. The start of `bytes` is aligned to the element size only if the writer of the
+// file saw to it.
+struct TensorView {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<int64_t> shape;
+  absl::Span<const std::byte> bytes;
+};
+
+// A memory-mapped, read-only safetensors file. Immutable, so any number of threads may read it.
+class SafetensorsFile {
+ public:
+  // NOT_FOUND or PERMISSION_DENIED for the file itself, INVALID_ARGUMENT (naming the tensor, the
+  // value and the limit) for its content. Tensor data is mapped, not read: pages load on first
+  // touch.
+  static absl::StatusOr<std::unique_ptr<SafetensorsFile>> Open(const std::string& path);
+  ~SafetensorsFile();
+  SafetensorsFile(const SafetensorsFile&) = delete;
+  SafetensorsFile& operator=(const SafetensorsFile&) = delete;
+
+  // Null when there is no tensor of that name.
+  const TensorView* Find(std::string_view name) const;
+  // In order of their bytes in the file.
+  const std::vector<TensorView>& tensors() const { return tensors_; }
+  // The "__metadata__" strings.
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  const std::string& path() const { return path_; }
+
+ private:
+  SafetensorsFile() = default;
+  absl::Status Map();
+  absl::Status Parse();
+
+  std::string path_;
+  absl::Span<const std::byte> mapping_;
+  std::vector<TensorView> tensors_;
+  std::map<std::string, std::string> metadata_;
+  std::unordered_map<std::string_view, size_t> by_name_;
+};
+
+// Collects tensors and writes them as one file. Not thread-safe. Tensor bytes are borrowed: they
+// must stay valid until Write returns. The data section starts at a multiple of 8 and tensors are
+// placed by falling element size, so every tensor is aligned to its element size.
+class SafetensorsWriter {
+ public:
+  // INVALID_ARGUMENT for a repeated name, a negative dimension, or a byte count that differs from
+  // shape x dtype.
+  absl::Status Add(std::string name, DType dtype, std::vector<int64_t> shape,
+                   absl::Span<const std::byte> bytes);
+  // Typed form: element size must equal the dtype's.
+  template <typename T>
+  absl::Status AddValues(std::string name, DType dtype, std::vector<int64_t> shape,
+                         absl::Span<const T> values) {
+    return Add(std::move(name), dtype, std::move(shape),
+               {reinterpret_cast<const std::byte*>(values.data()), values.size() * sizeof(T)});
+  }
+  void SetMetadata(std::string key, std::string value) {
+    metadata_[std::move(key)] = std::move(value);
+  }
+  // Writes a temporary file beside `path`, flushes it and renames it: `path` is either the old file
+  // or the whole new one.
+  absl::Status Write(const std::string& path) const;
+
+ private:
+  std::string Header(const std::vector<const TensorView*>& order) const;
+
+  std::map<std::string, TensorView> tensors_;
+  std::map<std::string, std::string> metadata_;
+};
+
+}  // namespace automot::model
