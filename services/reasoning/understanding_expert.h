@@ -1,0 +1,98 @@
+// The slow expert as the reasoning service sees it. Torch-free; torch_understanding_expert.* implements it, tests have a fake.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "common/context/context_layout.h"
+#include "common/context/kv_buffer.h"
+#include "common/types/observation.h"
+#include "common/types/trajectory.h"
+
+namespace automot::reasoning {
+
+// Result of the vision tower on one camera frame: opaque, immutable, shareable between refreshes and threads.
+class VisionFeature {
+ public:
+  virtual ~VisionFeature() = default;
+};
+using VisionFeatures = std::vector<std::shared_ptr<const VisionFeature>>;
+
+// What the prompt says (spec 2.2).
+struct ContextPrompt {
+  RouteTarget target;      // ego frame at the capture, metres
+  double speed_mps = 0.0;  // metres per second
+};
+
+// Token-level plan of one context: decides its shape before any work is done.
+struct ContextPlan {
+  std::vector<int64_t> prefix_ids;       // text before the images
+  std::vector<int64_t> instruction_ids;  // text after the images, with its end marker
+  int image_count = 0;
+  context::ContextLayout layout;   // shape of the keys and values that Prefill writes
+  int64_t position_start = 0;      // largest prefix position + 1
+};
+
+// Inputs of the published decision (semantics 7), all of the snapshot's own capture.
+struct DecisionInputs {
+  std::shared_ptr<const RgbImage> camera;  // uncropped front camera
+  bool camera_was_jpeg = false;
+  std::shared_ptr<const LidarHistogram> lidar;  // null: zero histogram
+  ContextPrompt prompt;
+  SessionTimeUs capture_time_us = 0;
+};
+
+struct UnderstandingExpertInfo {
+  std::string model_revision;
+  std::string prompt_template;   // name with version
+  bool weights_trained = false;
+  bool bidirectional_instruction = false;
+  int history_frames = 4;
+  SessionTimeUs history_spacing_us = 250'000;
+  int num_layers = 0;
+};
+
+struct AskOptions {
+  int max_tokens = 64;
+};
+
+// Not thread-safe, except that info() may be called anywhere: one thread owns an expert.
+class UnderstandingExpert {
+ public:
+  virtual ~UnderstandingExpert() = default;
+
+  virtual const UnderstandingExpertInfo& info() const = 0;
+
+  // Runs the vision tower on one frame of any size.
+  virtual absl::StatusOr<std::shared_ptr<const VisionFeature>> EncodeFrame(const RgbImage& image) = 0;
+
+  // INVALID_ARGUMENT for a prompt that is not finite or images beyond the model's limits.
+  virtual absl::StatusOr<ContextPlan> PlanContext(const ContextPrompt& prompt, int image_count,
+                                                  context::ContextLayout::Kind kind) = 0;
+
+  // Fills `keys_values` (of plan.layout) layer by layer and calls `on_layer(l)` when layer l is complete.
+  virtual absl::Status Prefill(const ContextPlan& plan, const VisionFeatures& features,
+                               context::KvBuffer& keys_values,
+                               const std::function<void(int layer)>& on_layer) = 0;
+
+  // Decodes the decision on the snapshot's own observation. UNIMPLEMENTED where the decision weights are not loaded.
+  virtual absl::StatusOr<Decision> Decide(const ContextPlan& plan, const context::KvBuffer& keys_values,
+                                          const DecisionInputs& inputs) = 0;
+
+  // Generates an answer to `question` about the frames. `on_text` receives pieces and returns false to stop; between tokens
+  // `yield` is called, so that context refreshes go first. Returns true where the model ended by itself.
+  virtual absl::StatusOr<bool> Ask(std::string_view question, const VisionFeatures& features,
+                                   const AskOptions& options,
+                                   const std::function<bool(std::string_view)>& on_text,
+                                   const std::function<void()>& yield) = 0;
+};
+
+}  // namespace automot::reasoning
