@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# The one entry point. Each verb installs what it needs, is safe to repeat, and shows its progress.
+set -euo pipefail
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=tools/lib/environment.sh
+source "$ROOT/tools/lib/environment.sh"
+# shellcheck source=tools/lib/build.sh
+source "$ROOT/tools/lib/build.sh"
+# oneDNN's AMX kernels kill the process on some virtual CPUs that announce them (docs/operations.md).
+export ONEDNN_MAX_CPU_ISA="${ONEDNN_MAX_CPU_ISA:-AVX512_CORE}"
+export CCACHE_BASEDIR="$ROOT" CCACHE_NOHASHDIR=1
+
+usage() {
+  cat <<'TEXT'
+usage: tools/dev.sh VERB [OPTION...]
+
+  setup   install what a build needs (Debian packages, the LibTorch wheel)
+  build   build everything, optimised; --cuda builds the cuda preset
+  test    build and run all tests; --long adds the long stress and fuzz runs
+  lint    format, proto, shell, container and manifest checks
+  demo    drive a car through both services and write a report
+          [--two-processes] [--seconds S] [--seed N] [--out DIR] [--pace realtime|max] [--fault freeze|kill|restart@S]
+  bench   benchmarks; prints the commands of the parts
+
+Everything is installed below ~/.cache/automot-serve (AUTOMOT_CACHE_DIR) and built below build/.
+TEXT
+}
+
+verb_setup() {
+  install_debian debian-build.txt
+  libtorch_root >/dev/null
+  step "Ready to build"
+}
+
+verb_build() {
+  verb_setup
+  if [ "${1:-}" = --cuda ]; then
+    command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ] || fail "no CUDA toolkit: nvcc is not on PATH"
+    mkdir -p "$ROOT/build"
+    configure cuda -DLIBTORCH_ROOT="$(libtorch_root)" -DCUDAToolkit_ROOT="${CUDA_HOME:-/usr/local/cuda}"
+    build cuda
+    return
+  fi
+  configure_release
+  build release
+}
+
+# Sanitizers run on what is free of LibTorch and gRPC: the system's libraries are not instrumented.
+sanitized_tests() {
+  local preset=$1
+  configure "$preset"
+  build "$preset"
+  step "Running tests under $preset"
+  (cd "$ROOT" && ctest --preset "$preset" -LE "bench|deploy|python" --quiet --output-log "$ROOT/build/$preset.test.log") || {
+    cat "$ROOT/build/$preset.test.log" >&2
+    fail "tests under $preset failed"
+  }
+  tail -n 3 "$ROOT/build/$preset.test.log"
+}
+
+verb_test() {
+  local long=0
+  [ "${1:-}" = --long ] && long=1
+  verb_setup
+  install_debian debian-test.txt
+  local lint_env python_env
+  lint_env=$(python_environment lint "$ROOT/tools/requirements/lint.txt")
+  python_env=$(python_environment test "$ROOT/tools/requirements/test.txt")
+  export PATH="$PATH:$lint_env/bin"
+  mkdir -p "$ROOT/build"
+  export AUTOMOT_LONG_TESTS=$long
+  sanitized_tests tsan
+  sanitized_tests asan
+  configure_release -DAUTOMOT_TEST_PYTHON="$python_env/bin/python"
+  build release
+  step "Running all tests"
+  (cd "$ROOT" && ctest --preset release)
+}
+
+verb_lint() {
+  install_debian debian-build.txt
+  local lint_env
+  lint_env=$(python_environment lint "$ROOT/tools/requirements/lint.txt")
+  PATH="$lint_env/bin:$PATH" "$ROOT/tools/lint.sh" "$@"
+}
+
+verb_demo() {
+  verb_setup
+  install_debian debian-demo.txt
+  local demo_env
+  demo_env=$(python_environment metadrive "$ROOT/client/python/requirements-demo.txt")
+  configure_release
+  build release automot-serve automot-reasoning automot-planning automot-make-checkpoint
+  step "Installing the Python client"
+  "$demo_env/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation "$ROOT/client/python"
+  step "Driving"
+  "$demo_env/bin/python" "$ROOT/tools/demo.py" --bin-dir "$ROOT/build/release/bin" "$@"
+}
+
+verb_bench() {
+  verb_setup
+  configure_release
+  build release
+  exec "$ROOT/tools/bench.sh" "$@"
+}
+
+main() {
+  local verb=${1:-}
+  case "$verb" in
+    setup | build | test | lint | demo | bench) shift && "verb_$verb" "$@" ;;
+    "" | -h | --help | help) usage ;;
+    *) usage >&2 && fail "unknown verb '$verb'" ;;
+  esac
+}
+
+main "$@"
