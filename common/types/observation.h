@@ -64,4 +64,21 @@ struct BevFeature {
   std::vector<float> values;
 };
 
+// LiDAR of one observation: points of a whole or half sweep, or a ready histogram of a whole one. Exactly one is set.
+struct LidarMeasurement {
+  std::shared_ptr<const LidarPoints> points;
+  std::shared_ptr<const LidarHistogram> histogram;
+  bool half_sweep = false;  // with points only
+};
+
+// A validated observation with decoded pictures. Copies share the payload.
+struct Observation {
+  SessionTimeUs capture_time_us = 0;       // of the ego state
+  std::vector<CameraFrame> camera_frames;  // oldest first, may be empty
+  std::optional<LidarMeasurement> lidar;   // absent: no LiDAR; present and empty: LiDAR saw nothing
+  std::shared_ptr<const BevFeature> bev_feature;  // in place of camera and LiDAR for the action expert
+  EgoState ego;
+  RouteTarget target;
+};
+
 }  // namespace automot
