@@ -1,0 +1,20 @@
+// Addresses as the flags take them: host:port, unix:PATH, dns:///name:port.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+
+namespace automot::rpc {
+
+// True for 127.0.0.0/8, [::1], localhost and Unix sockets: what needs no TLS by default.
+bool IsLoopback(std::string_view address);
+
+// INVALID_ARGUMENT naming `flag` unless `address` has one of the three forms with a port of 0 .. 65535.
+absl::Status ValidateAddress(std::string_view flag, std::string_view address);
+
+// Replaces the port of `host:port` by `port`; other forms are returned as they are.
+std::string WithPort(std::string_view address, int port);
+
+}  // namespace automot::rpc
