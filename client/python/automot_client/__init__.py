@@ -1,0 +1,1 @@
+"""Client of AutoMoT Serve: sessions, trajectories, context snapshots, and a simulator bridge."""

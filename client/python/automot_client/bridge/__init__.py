@@ -1,0 +1,1 @@
+"""Bridge to the MetaDrive simulator: world, route, drawn camera, cast LiDAR."""
