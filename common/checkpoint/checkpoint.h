@@ -36,7 +36,7 @@ class Checkpoint {
 
   // Null when there is no tensor of that canonical name.
   const TensorView* Find(std::string_view name) const;
-  // Canonical names, sorted; a tied lm_head that the files do not store is not among them.
+  // Canonical names, sorted; a tied lm_head is not among them, stored or not.
   const std::vector<const TensorView*>& tensors() const { return sorted_; }
 
   const ModelGeometry& geometry() const { return geometry_; }
@@ -48,6 +48,9 @@ class Checkpoint {
 
  private:
   Checkpoint() = default;
+  absl::Status OpenFiles(const CheckpointOptions& options);
+  absl::Status AddTensors(const SafetensorsFile& file, bool replace);
+  absl::Status TieHead();
 
   std::string directory_;
   std::vector<std::unique_ptr<SafetensorsFile>> files_;
