@@ -1,0 +1,370 @@
+"""Typed client of the two services: `PlannerClient` opens sessions, a `Session` plans for one vehicle.
+
+Every call has a deadline, visible in `Deadlines`; nothing is retried behind the caller's back except by
+gRPC's own transparent retries of calls that never left the machine. Errors are `grpc.RpcError`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import queue
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from automot_client import context as context_module
+from automot_client import convert
+from automot_client._generated.automot.v1 import (
+    planning_service_pb2,
+    planning_service_pb2_grpc,
+    reasoning_service_pb2,
+    reasoning_service_pb2_grpc,
+    session_pb2,
+)
+from automot_client.types import Observation, Plan, ServerInfo, SnapshotRef
+
+_CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", 64 << 20),
+    ("grpc.max_send_message_length", 64 << 20),
+    # After a restart of the server, try again soon rather than after the default two minutes.
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """Wall seconds after which a call fails with DEADLINE_EXCEEDED."""
+
+    plan_s: float = 1.0
+    control_s: float = 5.0
+    ask_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """How a vehicle is served (semantics 1 to 4). None keeps the server's default.
+
+    time_mode: 'realtime', 'stepped' or 'lockstep'. Policies are named as in session.proto, in lower
+    case: on_expired 'fallback', 'answer', 'reject', 'wait'; on_route_change 'use', 'flag', 'fallback';
+    on_missing_modality 'reject', 'flag'; on_no_context 'fallback', 'reject', 'park'.
+    """
+
+    planning_rate_hz: float = 20.0
+    reasoning_rate_hz: float = 2.0
+    time_mode: str = "realtime"
+    run_controller: bool = False
+    soft_staleness_s: float | None = None
+    hard_staleness_s: float | None = None
+    retention_s: float | None = None
+    simulated_latency_s: float = 0.0
+    lockstep_ticks: int = 0
+    on_expired: str | None = None
+    on_route_change: str | None = None
+    on_missing_modality: str | None = None
+    on_no_context: str | None = None
+    required_model_revision: str = ""
+
+    def to_proto(self) -> session_pb2.SessionOptions:
+        """The wire form; ValueError names an unknown policy."""
+        message = session_pb2.SessionOptions(
+            planning_rate_hz=self.planning_rate_hz,
+            reasoning_rate_hz=self.reasoning_rate_hz,
+            time_mode=_enum_value(session_pb2.TimeMode, "TIME_MODE_", self.time_mode),
+            run_controller=self.run_controller,
+            simulated_latency_us=round(self.simulated_latency_s * 1e6),
+            lockstep_ticks=self.lockstep_ticks,
+            required_model_revision=self.required_model_revision,
+        )
+        for name in ("soft_staleness", "hard_staleness", "retention"):
+            seconds = getattr(self, f"{name}_s")
+            if seconds is not None:
+                setattr(message, f"{name}_us", round(seconds * 1e6))
+        for name, enum in (
+            ("on_expired", session_pb2.OnExpired),
+            ("on_route_change", session_pb2.OnRouteChange),
+            ("on_missing_modality", session_pb2.OnMissingModality),
+            ("on_no_context", session_pb2.OnNoContext),
+        ):
+            if getattr(self, name) is not None:
+                setattr(message, name, _enum_value(enum, f"{name.upper()}_", getattr(self, name)))
+        return message
+
+
+class PlannerClient:
+    """Connection to a planning service and, where an address is given, to a reasoning service.
+
+    Safe to share between threads. Close it, or use it in a `with` block.
+    """
+
+    def __init__(
+        self,
+        planning_address: str,
+        reasoning_address: str | None = None,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        deadlines: Deadlines | None = None,
+    ) -> None:
+        """Addresses are host:port, unix:PATH or dns:///name:port. Without credentials, plain text."""
+        self.deadlines = deadlines or Deadlines()
+        self._channels = [_channel(planning_address, credentials)]
+        self._planning = planning_service_pb2_grpc.PlanningServiceStub(self._channels[0])
+        self._reasoning: reasoning_service_pb2_grpc.ReasoningServiceStub | None = None
+        if reasoning_address:
+            self._channels.append(_channel(reasoning_address, credentials))
+            self._reasoning = reasoning_service_pb2_grpc.ReasoningServiceStub(self._channels[1])
+
+    def __enter__(self) -> PlannerClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections; calls in flight are cancelled."""
+        for channel in self._channels:
+            channel.close()
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Waits until the planning service answers and says that it is ready; TimeoutError if it does not."""
+        request = planning_service_pb2.GetPlanningStatusRequest()
+        end = time.monotonic() + timeout_s
+        while (left := end - time.monotonic()) > 0:
+            try:
+                if self._planning.GetPlanningStatus(request, timeout=left, wait_for_ready=True).ready:
+                    return
+            except grpc.RpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    break
+            time.sleep(min(0.1, left))
+        raise TimeoutError(f"planning service not ready within {timeout_s} s")
+
+    def server_info(self) -> ServerInfo:
+        """What the planning service is."""
+        status = self._planning.GetPlanningStatus(
+            planning_service_pb2.GetPlanningStatusRequest(), timeout=self.deadlines.control_s
+        )
+        lane = planning_service_pb2.SnapshotLane.Name(status.lane)
+        return ServerInfo(
+            model_revision=status.model_revision,
+            weights_trained=status.weights_trained,
+            lane=lane.removeprefix("SNAPSHOT_LANE_").lower(),
+            target_point_rule=status.target_point_rule,
+        )
+
+    def open_session(self, name: str, options: SessionOptions, resume_token: str = "") -> Session:
+        """Opens a session, or takes one over by its resume token."""
+        response = self._planning.OpenSession(
+            planning_service_pb2.OpenSessionRequest(
+                session=name, options=options.to_proto(), resume_token=resume_token
+            ),
+            timeout=self.deadlines.control_s,
+        )
+        return Session(self._planning, name, response, self.deadlines)
+
+    def ask(
+        self,
+        question: str,
+        session: str = "",
+        observation: Observation | None = None,
+        max_tokens: int = 0,
+    ) -> Iterator[str]:
+        """Asks about a scene; yields pieces of text as they are generated."""
+        request = reasoning_service_pb2.AskRequest(
+            session=session, question=question, max_tokens=max_tokens
+        )
+        if observation is not None:
+            request.observation.CopyFrom(convert.observation_to_proto(observation))
+        for response in self._require_reasoning().Ask(request, timeout=self.deadlines.ask_s):
+            if response.text:
+                yield response.text
+
+    def subscribe_decisions(self, session: str, episode: int) -> context_module.ContextSubscription:
+        """Listens to a session's snapshots without keys and values: identity, decision, refresh time."""
+        return context_module.ContextSubscription(
+            self._require_reasoning(),
+            reasoning_service_pb2.SubscribeContextsRequest(
+                session=session,
+                episode=episode,
+                selection=reasoning_service_pb2.CONTEXT_SELECTION_DECISIONS,
+            ),
+        )
+
+    def subscribe_contexts(
+        self, session: str, episode: int, epoch: int, model_revision: str, reasoning_rate_hz: float
+    ) -> context_module.ContextSubscription:
+        """Attaches as the owner of a session's producer and receives keys and values.
+
+        `epoch` must be larger than any earlier one of the session: the older owner is fenced.
+        """
+        return context_module.ContextSubscription(
+            self._require_reasoning(),
+            reasoning_service_pb2.SubscribeContextsRequest(
+                session=session,
+                episode=episode,
+                epoch=epoch,
+                selection=reasoning_service_pb2.CONTEXT_SELECTION_FULL,
+                reasoning_rate_hz=reasoning_rate_hz,
+                model_revision=model_revision,
+            ),
+        )
+
+    def _require_reasoning(self) -> reasoning_service_pb2_grpc.ReasoningServiceStub:
+        if self._reasoning is None:
+            raise ValueError("PlannerClient was made without reasoning_address")
+        return self._reasoning
+
+
+class Session:
+    """One vehicle. Made by PlannerClient.open_session. Not safe for use by several threads."""
+
+    def __init__(
+        self,
+        stub: planning_service_pb2_grpc.PlanningServiceStub,
+        name: str,
+        opened: planning_service_pb2.OpenSessionResponse,
+        deadlines: Deadlines,
+    ) -> None:
+        self.name = name
+        self.resume_token = opened.resume_token
+        self.episode = opened.episode
+        self.model_revision = opened.model_revision
+        self.weights_trained = opened.weights_trained
+        self._lease = opened.lease
+        self._stub = stub
+        self._deadlines = deadlines
+        self._sequence = 0
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def plan(
+        self,
+        observation: Observation,
+        *,
+        at_least_version: int | None = None,
+        exactly: SnapshotRef | None = None,
+        deadline_s: float | None = None,
+    ) -> Plan:
+        """Plans one tick."""
+        request = self._plan_request(observation, at_least_version, exactly)
+        return convert.plan_from_proto(
+            self._stub.Plan(request, timeout=deadline_s or self._deadlines.plan_s)
+        )
+
+    def stream(self) -> PlanStream:
+        """Opens a stream of plans: less work per tick than single calls."""
+        return PlanStream(self, self._stub)
+
+    def reset(self) -> int:
+        """Starts a new episode and returns it; all earlier context is hidden at once."""
+        self.episode = self._stub.ResetSession(
+            planning_service_pb2.ResetSessionRequest(session=self.name, lease=self._lease),
+            timeout=self._deadlines.control_s,
+        ).episode
+        return self.episode
+
+    def keep_alive(self) -> float:
+        """Renews the lease; wall seconds until it ends."""
+        response = self._stub.KeepAlive(
+            planning_service_pb2.KeepAliveRequest(session=self.name, lease=self._lease),
+            timeout=self._deadlines.control_s,
+        )
+        return response.remaining_ms / 1e3
+
+    def status(self) -> planning_service_pb2.GetSessionStatusResponse:
+        """What the server knows of this session."""
+        return self._stub.GetSessionStatus(
+            planning_service_pb2.GetSessionStatusRequest(session=self.name),
+            timeout=self._deadlines.control_s,
+        )
+
+    def close(self) -> None:
+        """Ends the session; closing twice is fine."""
+        self._stub.CloseSession(
+            planning_service_pb2.CloseSessionRequest(session=self.name, lease=self._lease),
+            timeout=self._deadlines.control_s,
+        )
+
+    def _plan_request(
+        self,
+        observation: Observation,
+        at_least_version: int | None = None,
+        exactly: SnapshotRef | None = None,
+    ) -> planning_service_pb2.PlanRequest:
+        self._sequence += 1
+        request = planning_service_pb2.PlanRequest(
+            session=self.name,
+            lease=self._lease,
+            sequence=self._sequence,
+            observation=convert.observation_to_proto(observation),
+        )
+        if exactly is not None:
+            for name, value in dataclasses.asdict(exactly).items():
+                setattr(request.context.exactly, name, value)
+        elif at_least_version is not None:
+            request.context.at_least_version = at_least_version
+        return request
+
+
+class PlanError(RuntimeError):
+    """One tick of a stream failed; the stream goes on. `code` is a gRPC status code number."""
+
+    def __init__(self, code: int, message: str, retry_after_s: float) -> None:
+        super().__init__(f"plan failed with status {code}: {message}")
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+
+class PlanStream:
+    """Plans of one session over one stream, one at a time. Close it, or use it in a `with` block."""
+
+    def __init__(self, session: Session, stub: planning_service_pb2_grpc.PlanningServiceStub) -> None:
+        self._session = session
+        self._requests: queue.SimpleQueue[planning_service_pb2.StreamPlansRequest | None] = queue.SimpleQueue()
+        self._responses: Any = stub.StreamPlans(iter(self._requests.get, None))
+
+    def __enter__(self) -> PlanStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def plan(self, observation: Observation) -> Plan:
+        """Sends one tick and waits for its answer; PlanError when the tick failed."""
+        request = self._session._plan_request(observation)
+        self._requests.put(planning_service_pb2.StreamPlansRequest(plan=request))
+        for response in self._responses:
+            if response.sequence != request.sequence:
+                continue  # An older tick that was superseded.
+            if response.status.code != 0:
+                raise PlanError(
+                    response.status.code, response.status.message, response.status.retry_after_ms / 1e3
+                )
+            return convert.plan_from_proto(response.plan)
+        raise PlanError(grpc.StatusCode.UNAVAILABLE.value[0], "the stream ended", 0.0)
+
+    def close(self) -> None:
+        """Ends the stream."""
+        self._requests.put(None)
+        self._responses.cancel()
+
+
+def _channel(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+    if credentials is None:
+        return grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
+    return grpc.secure_channel(address, credentials, options=_CHANNEL_OPTIONS)
+
+
+def _enum_value(enum: Any, prefix: str, word: str) -> int:
+    names: Mapping[str, int] = dict(enum.items())
+    value = names.get(prefix + word.upper())
+    if value is None or value == 0:
+        allowed: Iterable[str] = (name.removeprefix(prefix).lower() for name in list(names)[1:])
+        raise ValueError(f"{prefix.rstrip('_').lower()}: {word!r} is none of {', '.join(allowed)}")
+    return value

@@ -1,0 +1,125 @@
+"""Generated messages to plain values and back. The only place that names message fields of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from automot_client._generated.automot.v1 import (
+    context_snapshot_pb2,
+    decision_pb2,
+    geometry_pb2,
+    observation_pb2,
+    planning_service_pb2,
+    trajectory_pb2,
+)
+from automot_client.types import Control, DecisionSlot, Observation, Plan, SnapshotRef
+
+_US = 1e-6
+
+
+def observation_to_proto(observation: Observation) -> observation_pb2.Observation:
+    """The wire form of an observation."""
+    message = observation_pb2.Observation(capture_time_us=observation.capture_time_us)
+    for frame in observation.camera_frames:
+        message.camera_images.add(capture_time_us=frame.capture_time_us, data=frame.data)
+    if observation.lidar_points is not None:
+        points = np.ascontiguousarray(observation.lidar_points, dtype="<f4")
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise ValueError(f"lidar_points: shape {points.shape}, want [points, 3]")
+        message.lidar.points.SetInParent()  # An empty sweep is "saw nothing", not "no LiDAR".
+        message.lidar.points.xyz = points.tobytes()
+        if observation.lidar_capture_time_us is not None:
+            message.lidar.capture_time_us = observation.lidar_capture_time_us
+    ego = message.ego_state
+    ego.speed_mps = observation.speed_mps
+    if observation.pose is not None:
+        ego.pose.position.x, ego.pose.position.y = observation.pose.x, observation.pose.y
+        ego.pose.yaw_rad = observation.pose.yaw
+    if observation.yaw_rate_radps is not None:
+        ego.yaw_rate_radps = observation.yaw_rate_radps
+    target = message.route_target
+    target.route_revision = observation.route_revision
+    for point, values in zip(
+        (target.current_target_point, target.next_target_point), observation.target_points
+    ):
+        point.x, point.y = float(values[0]), float(values[1])
+    return message
+
+
+def snapshot_ref(message: context_snapshot_pb2.SnapshotId) -> SnapshotRef:
+    """Identity of a snapshot."""
+    return SnapshotRef(message.session, message.episode, message.epoch, message.version)
+
+
+def decision_from_proto(message: decision_pb2.Decision) -> tuple[DecisionSlot, ...]:
+    """Slots of a decision; empty where the decision is absent."""
+    return tuple(
+        DecisionSlot(
+            time_us=slot.time_us,
+            action=_word(decision_pb2.LongitudinalAction, slot.longitudinal, "LONGITUDINAL_ACTION_"),
+            text=slot.text,
+            probability=slot.probability,
+        )
+        for slot in message.slots
+    )
+
+
+def plan_from_proto(message: planning_service_pb2.PlanResponse) -> Plan:
+    """The plain form of an answer."""
+    provenance = message.provenance
+    ages = provenance.ages
+    travel = provenance.context_travel
+    return Plan(
+        session=message.session,
+        sequence=message.sequence,
+        episode=message.episode,
+        capture_time_us=message.capture_time_us,
+        route=_points(message.trajectory.route),
+        waypoints=_points(waypoint.position for waypoint in message.trajectory.waypoints),
+        waypoint_times_s=np.array([w.time_offset_us * _US for w in message.trajectory.waypoints]),
+        control=_control(message),
+        decision=decision_from_proto(message.decision),
+        context_decision=decision_from_proto(message.context_decision),
+        decision_agreement=_word(
+            decision_pb2.DecisionAgreement, message.decision_agreement, "DECISION_AGREEMENT_"
+        ),
+        decision_consistency=_word(
+            decision_pb2.DecisionConsistency, message.decision_consistency, "DECISION_CONSISTENCY_"
+        ),
+        snapshot=snapshot_ref(provenance.snapshot),
+        model_revision=provenance.model_revision,
+        reasons=frozenset(_word(trajectory_pb2.Reason, reason, "REASON_") for reason in provenance.reasons),
+        staleness_s=_seconds(ages, "context_us"),
+        camera_age_s=_seconds(ages, "camera_us"),
+        lidar_age_s=_seconds(ages, "lidar_us"),
+        version_gap=ages.version_gap if ages.HasField("version_gap") else None,
+        context_travel_m=travel.distance_m if travel.HasField("distance_m") else None,
+        context_yaw_change_rad=travel.yaw_change_rad if travel.HasField("yaw_change_rad") else None,
+        stage_seconds={
+            field.name.removesuffix("_s"): value for field, value in provenance.timing.ListFields()
+        },
+    )
+
+
+def _control(message: planning_service_pb2.PlanResponse) -> Control | None:
+    if not message.HasField("control"):
+        return None
+    return Control(message.control.steer, message.control.throttle, message.control.brake)
+
+
+def _points(points: Iterable[geometry_pb2.Vec2]) -> np.ndarray:
+    return np.array([(point.x, point.y) for point in points], dtype=np.float64).reshape(-1, 2)
+
+
+def _seconds(ages: planning_service_pb2.PlanAges, field: str) -> float | None:
+    return getattr(ages, field) * _US if ages.HasField(field) else None
+
+
+def _word(enum: object, value: int, prefix: str) -> str:
+    """Name of an enum value without its prefix; a value newer than the stubs is shown by its number."""
+    try:
+        return enum.Name(value).removeprefix(prefix)  # type: ignore[attr-defined]
+    except ValueError:
+        return f"UNKNOWN_{value}"
