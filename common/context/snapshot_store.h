@@ -180,8 +180,8 @@ class SnapshotStore {
   VersionTable table_;
   std::vector<std::optional<Payload>>
       payloads_;                             // by cell; written only while the cell is unreachable
-  std::unique_ptr<PeriodicThread> janitor_;  // last: it must stop before the payloads die
   std::mutex janitor_mutex_;                 // guards janitor_ in StartJanitor
+  std::unique_ptr<PeriodicThread> janitor_;  // last: it stops before the payloads die
 };
 
 template <typename Payload>

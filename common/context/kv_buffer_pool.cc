@@ -1,0 +1,141 @@
+#include "common/context/kv_buffer_pool.h"
+
+#include <sys/mman.h>
+
+#include <bit>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status/status_macros.h"
+
+namespace automot::context {
+namespace {
+
+constexpr std::size_t kPageBytes = 4096;
+
+std::byte* Map(std::size_t bytes, bool prefault) {
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | (prefault ? MAP_POPULATE : 0);
+  void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+  return memory == MAP_FAILED ? nullptr : static_cast<std::byte*>(memory);
+}
+
+}  // namespace
+
+// Outlives the pool object as long as a buffer is lent. Thread-safe.
+class KvBufferPool::Arena {
+ public:
+  struct Mapping {
+    std::byte* data = nullptr;
+    std::size_t bytes = 0;
+  };
+
+  explicit Arena(const Options& options) : options_(options) {}
+  ~Arena() {
+    for (const auto& [bytes, data] : idle_) munmap(data, bytes);
+  }
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  absl::StatusOr<Mapping> Lend(std::size_t wanted) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (const std::optional<Mapping> reused = TakeIdle(wanted)) return *reused;
+      AUTOMOT_RETURN_IF_ERROR(ReserveBudget(wanted));
+    }
+    // Mapping and pre-faulting take milliseconds: outside the lock, the budget already holds them.
+    std::byte* const data = Map(wanted, options_.prefault);
+    const std::lock_guard lock(mutex_);
+    if (data == nullptr) {
+      stats_.mapped_bytes -= wanted;
+      ++stats_.refusals;
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the system refused to map ", wanted, " bytes for a kv buffer"));
+    }
+    ++stats_.maps;
+    Count(wanted);
+    return Mapping{data, wanted};
+  }
+
+  void TakeBack(Mapping mapping) {
+    const std::lock_guard lock(mutex_);
+    stats_.lent_bytes -= mapping.bytes;
+    --stats_.lent_buffers;
+    idle_.emplace(mapping.bytes, mapping.data);
+    idle_bytes_ += mapping.bytes;
+  }
+
+  Stats stats() const {
+    const std::lock_guard lock(mutex_);
+    Stats stats = stats_;
+    stats.idle_buffers = idle_.size();
+    return stats;
+  }
+
+ private:
+  std::optional<Mapping> TakeIdle(std::size_t wanted) {
+    const auto fit = idle_.lower_bound(wanted);
+    if (fit == idle_.end() || fit->first > 2 * wanted) return std::nullopt;
+    const Mapping mapping{fit->second, fit->first};
+    idle_.erase(fit);
+    idle_bytes_ -= mapping.bytes;
+    Count(mapping.bytes);
+    return mapping;
+  }
+
+  // Gives up idle buffers, smallest first, only when they make enough room.
+  absl::Status ReserveBudget(std::size_t wanted) {
+    const std::size_t in_use = stats_.mapped_bytes - idle_bytes_;
+    if (wanted > options_.byte_budget || in_use > options_.byte_budget - wanted) {
+      ++stats_.refusals;
+      return absl::ResourceExhaustedError(
+          absl::StrCat("kv buffer of ", wanted, " bytes refused: ", in_use, " bytes in use, limit ",
+                       options_.byte_budget, " bytes"));
+    }
+    while (stats_.mapped_bytes > options_.byte_budget - wanted) {
+      const auto victim = idle_.begin();
+      munmap(victim->second, victim->first);
+      stats_.mapped_bytes -= victim->first;
+      idle_bytes_ -= victim->first;
+      ++stats_.unmaps;
+      idle_.erase(victim);
+    }
+    stats_.mapped_bytes += wanted;
+    return absl::OkStatus();
+  }
+
+  void Count(std::size_t bytes) {
+    stats_.lent_bytes += bytes;
+    ++stats_.lent_buffers;
+  }
+
+  const Options options_;
+  mutable std::mutex mutex_;
+  Stats stats_;                                  // under mutex_
+  std::size_t idle_bytes_ = 0;                   // under mutex_
+  std::multimap<std::size_t, std::byte*> idle_;  // mapped bytes -> memory; under mutex_
+};
+
+KvBufferPool::KvBufferPool(const Options& options) : arena_(std::make_shared<Arena>(options)) {}
+KvBufferPool::~KvBufferPool() = default;
+
+std::size_t KvBufferPool::SizeClass(std::size_t bytes) {
+  if (bytes <= 8 * kPageBytes) return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+  const std::size_t step = std::bit_floor(bytes - 1) / 8;
+  return (bytes + step - 1) / step * step;
+}
+
+absl::StatusOr<KvBuffer> KvBufferPool::Acquire(const ContextLayout& layout) {
+  AUTOMOT_RETURN_IF_ERROR(layout.Validate());
+  AUTOMOT_ASSIGN_OR_RETURN(const Arena::Mapping mapping,
+                           arena_->Lend(SizeClass(layout.total_bytes())));
+  std::shared_ptr<void> owner(mapping.data,
+                              [arena = arena_, mapping](void*) { arena->TakeBack(mapping); });
+  return KvBuffer::Adopt(layout, {mapping.data, mapping.bytes}, std::move(owner));
+}
+
+KvBufferPool::Stats KvBufferPool::stats() const { return arena_->stats(); }
+
+}  // namespace automot::context

@@ -1,0 +1,193 @@
+#include "common/context/snapshot_assembler.h"
+
+#define XXH_STATIC_LINKING_ONLY  // the streaming state on the stack
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstring>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status/status_macros.h"
+
+namespace automot::context {
+namespace {
+
+constexpr std::size_t kCopyBlockBytes = std::size_t{32} << 10;  // stays in the first-level cache
+
+// Copies the pieces to `to` and returns the XXH3-64 of the copy.
+uint64_t CopyAndHash(std::span<const std::span<const std::byte>> pieces, std::byte* to) {
+  XXH3_state_t state;
+  XXH3_64bits_reset(&state);
+  for (std::span<const std::byte> piece : pieces) {
+    while (!piece.empty()) {
+      const std::size_t bytes = std::min(piece.size(), kCopyBlockBytes);
+      std::memcpy(to, piece.data(), bytes);
+      XXH3_64bits_update(&state, to, bytes);
+      to += bytes;
+      piece = piece.subspan(bytes);
+    }
+  }
+  return XXH3_64bits_digest(&state);
+}
+
+std::string Describe(const ChunkSpec& chunk) {
+  return absl::StrCat("chunk {layer ", chunk.layer, ", ",
+                      chunk.tensor == TensorKind::kKey ? "K" : "V", ", offset ", chunk.offset_bytes,
+                      ", ", chunk.bytes, " bytes}");
+}
+
+}  // namespace
+
+struct SnapshotAssembler::Progress {
+  explicit Progress(const SnapshotHeader& header) : hasher(header) { snapshot.header = header; }
+
+  const ContextLayout& layout() const { return snapshot.header.layout; }
+  bool complete() const { return next_layer == static_cast<uint32_t>(layout().layers); }
+  // Moves the place behind a chunk that fits it.
+  void Advance(uint64_t bytes) {
+    next_offset += bytes;
+    if (next_offset < layout().tensor_bytes(next_tensor)) return;
+    next_offset = 0;
+    if (next_tensor == TensorKind::kValue) ++next_layer;
+    next_tensor = next_tensor == TensorKind::kKey ? TensorKind::kValue : TensorKind::kKey;
+  }
+
+  ContextSnapshot snapshot;
+  ManifestHasher hasher;
+  // The place reached: where the next chunk must begin.
+  uint32_t next_layer = 0;
+  TensorKind next_tensor = TensorKind::kKey;
+  uint64_t next_offset = 0;
+};
+
+SnapshotAssembler::SnapshotAssembler(KvBufferPool* pool) : pool_(pool) {}
+SnapshotAssembler::~SnapshotAssembler() = default;
+
+absl::Status SnapshotAssembler::Refuse(AssemblyRefusal refusal, absl::Status status) {
+  progress_.reset();
+  last_refusal_ = refusal;
+  return status;
+}
+
+void SnapshotAssembler::Abort() { progress_.reset(); }
+
+absl::Status SnapshotAssembler::Begin(const SnapshotHeader& header,
+                                      const SnapshotExpectation& expected) {
+  const bool replaced = std::exchange(progress_, nullptr) != nullptr;
+  HeaderVerdict verdict = CheckHeader(header, expected);
+  last_header_refusal_ = verdict.refusal;
+  if (!verdict.status.ok()) return Refuse(AssemblyRefusal::kHeader, std::move(verdict.status));
+  absl::StatusOr<KvBuffer> buffer = pool_->Acquire(header.layout);
+  if (!buffer.ok()) return Refuse(AssemblyRefusal::kNoBuffer, buffer.status());
+  progress_ = std::make_unique<Progress>(header);
+  progress_->snapshot.kv = *std::move(buffer);
+  last_refusal_ = replaced ? AssemblyRefusal::kReplaced : AssemblyRefusal::kNone;
+  return absl::OkStatus();
+}
+
+// Whether the chunk lies in its tensor and begins where the last one ended.
+absl::Status SnapshotAssembler::CheckPlace(const ChunkSpec& chunk) {
+  const Progress& at = *progress_;
+  const ContextLayout& layout = at.layout();
+  if (chunk.layer >= static_cast<uint32_t>(layout.layers) || chunk.tensor > TensorKind::kValue) {
+    return Refuse(AssemblyRefusal::kChunkBounds,
+                  absl::InvalidArgumentError(absl::StrCat(Describe(chunk), ": the snapshot has ",
+                                                          layout.layers, " layers of K and V")));
+  }
+  const uint64_t limit = layout.tensor_bytes(chunk.tensor);
+  const bool inside = chunk.offset_bytes <= limit && chunk.bytes <= limit - chunk.offset_bytes;
+  const bool last = inside && chunk.offset_bytes + chunk.bytes == limit;
+  if (!inside || chunk.bytes == 0 || chunk.bytes > kMaxChunkBytes ||
+      (chunk.bytes < kMinChunkBytes && !last)) {
+    return Refuse(AssemblyRefusal::kChunkBounds,
+                  absl::InvalidArgumentError(absl::StrCat(
+                      Describe(chunk), ": the tensor has ", limit, " bytes, a chunk between ",
+                      kMinChunkBytes, " (unless it is the last) and ", kMaxChunkBytes)));
+  }
+  const auto place = std::tuple(chunk.layer, chunk.tensor, chunk.offset_bytes);
+  const auto next = std::tuple(at.next_layer, at.next_tensor, at.next_offset);
+  if (place == next) return absl::OkStatus();
+  return Refuse(
+      place < next ? AssemblyRefusal::kDuplicateChunk : AssemblyRefusal::kMissingChunk,
+      absl::DataLossError(absl::StrCat(Describe(chunk), " is out of order: layer ", at.next_layer,
+                                       ", ", at.next_tensor == TensorKind::kKey ? "K" : "V",
+                                       ", offset ", at.next_offset, " is due")));
+}
+
+absl::Status SnapshotAssembler::Add(const ChunkSpec& chunk,
+                                    std::span<const std::span<const std::byte>> pieces) {
+  last_refusal_ = AssemblyRefusal::kNone;
+  if (progress_ == nullptr) {
+    return Refuse(AssemblyRefusal::kUnexpected, absl::FailedPreconditionError(absl::StrCat(
+                                                    Describe(chunk), " without a header")));
+  }
+  AUTOMOT_RETURN_IF_ERROR(CheckPlace(chunk));
+  uint64_t received = 0;
+  for (std::span<const std::byte> piece : pieces) received += piece.size();
+  if (received != chunk.bytes) {
+    return Refuse(
+        AssemblyRefusal::kChunkBounds,
+        absl::DataLossError(absl::StrCat(Describe(chunk), " came with ", received, " bytes")));
+  }
+  std::byte* const to =
+      progress_->snapshot.kv.Tensor(static_cast<int>(chunk.layer), chunk.tensor).data() +
+      chunk.offset_bytes;
+  if (const uint64_t hash = CopyAndHash(pieces, to); hash != chunk.hash) {
+    return Refuse(AssemblyRefusal::kChunkHash,
+                  absl::DataLossError(absl::StrCat(Describe(chunk), " has hash ", absl::Hex(hash),
+                                                   ", announced ", absl::Hex(chunk.hash))));
+  }
+  progress_->hasher.Add(chunk);
+  progress_->Advance(chunk.bytes);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SnapshotPtr> SnapshotAssembler::Finish(const SnapshotTrailer& trailer) {
+  last_refusal_ = AssemblyRefusal::kNone;
+  if (progress_ == nullptr) {
+    return Refuse(AssemblyRefusal::kUnexpected,
+                  absl::FailedPreconditionError("trailer without a header"));
+  }
+  if (!progress_->complete()) {
+    return Refuse(AssemblyRefusal::kIncomplete,
+                  absl::DataLossError(absl::StrCat("trailer at layer ", progress_->next_layer,
+                                                   " of ", progress_->layout().layers)));
+  }
+  if (trailer.decision) {
+    if (absl::Status s = CheckDecision(*trailer.decision); !s.ok()) {
+      return Refuse(AssemblyRefusal::kDecision, std::move(s));
+    }
+  }
+  if (progress_->hasher.Finish(trailer.decision) != trailer.digest) {
+    return Refuse(AssemblyRefusal::kDigest,
+                  absl::DataLossError(absl::StrCat("the manifest digest of snapshot version ",
+                                                   progress_->snapshot.header.id.version,
+                                                   " differs from the announced one")));
+  }
+  progress_->snapshot.decision = trailer.decision;
+  progress_->snapshot.timings = trailer.timings;
+  auto snapshot = std::make_shared<const ContextSnapshot>(std::move(progress_->snapshot));
+  progress_.reset();
+  return snapshot;
+}
+
+const char* ToString(AssemblyRefusal refusal) {
+  static constexpr const char* kNames[] = {
+      "none",       "header",       "no_buffer",       "replaced",
+      "unexpected", "chunk_bounds", "duplicate_chunk", "missing_chunk",
+      "chunk_hash", "incomplete",   "decision",        "digest"};
+  const auto index = static_cast<std::size_t>(refusal);
+  return index < std::size(kNames) ? kNames[index] : "unknown";
+}
+
+const char* ToString(HeaderRefusal refusal) {
+  static constexpr const char* kNames[] = {"none",          "malformed",   "wrong_session",
+                                           "wrong_episode", "wrong_epoch", "wrong_revision",
+                                           "wrong_shape"};
+  const auto index = static_cast<std::size_t>(refusal);
+  return index < std::size(kNames) ? kNames[index] : "unknown";
+}
+
+}  // namespace automot::context
