@@ -246,6 +246,7 @@ absl::Status ReadDims(JsonFields& dims, ModelGeometry& g) {
     else if (act != "gelu_pytorch_tanh")
       dims.OnlyText("connector_act", "gelu_pytorch_tanh");
   }
+  AUTOMOT_RETURN_IF_ERROR(dims.status());
   // Stated for convenience by some exporters; they follow from shapes and must agree with them.
   for (const auto& [field, value] : {std::pair{"mot_num_attention_heads", g.action.heads},
                                      std::pair{"mot_num_key_value_heads", g.action.kv_heads},
