@@ -29,6 +29,8 @@ struct SnapshotExpectation {
   std::optional<double> history_spacing_s;
   // Compared but for the tokens, which vary with the prompt.
   std::optional<ContextLayout> layout;
+  // Between processes: stands for the session's number in the digest.
+  std::string session_name;
 };
 
 // Why a header is refused; a metrics label.

@@ -41,7 +41,10 @@ std::string Describe(const ChunkSpec& chunk) {
 }  // namespace
 
 struct SnapshotAssembler::Progress {
-  explicit Progress(const SnapshotHeader& header) : hasher(header) { snapshot.header = header; }
+  Progress(const SnapshotHeader& header, const std::string& session_name)
+      : hasher(header, session_name) {
+    snapshot.header = header;
+  }
 
   const ContextLayout& layout() const { return snapshot.header.layout; }
   bool complete() const { return next_layer == static_cast<uint32_t>(layout().layers); }
@@ -81,7 +84,7 @@ absl::Status SnapshotAssembler::Begin(const SnapshotHeader& header,
   if (!verdict.status.ok()) return Refuse(AssemblyRefusal::kHeader, std::move(verdict.status));
   absl::StatusOr<KvBuffer> buffer = pool_->Acquire(header.layout);
   if (!buffer.ok()) return Refuse(AssemblyRefusal::kNoBuffer, buffer.status());
-  progress_ = std::make_unique<Progress>(header);
+  progress_ = std::make_unique<Progress>(header, expected.session_name);
   progress_->snapshot.kv = *std::move(buffer);
   last_refusal_ = replaced ? AssemblyRefusal::kReplaced : AssemblyRefusal::kNone;
   return absl::OkStatus();

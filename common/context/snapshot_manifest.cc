@@ -58,9 +58,13 @@ void PutPrompt(const SnapshotPrompt& prompt, Writer* out) {
   out->Put(prompt.route_revision);
 }
 
-void PutHeader(const SnapshotHeader& header, Writer* out) {
+void PutHeader(const SnapshotHeader& header, std::string_view session_name, Writer* out) {
   out->Put(std::string_view("automot.snapshot.v1"));
-  out->Put(header.id.session);
+  if (session_name.empty()) {
+    out->Put(header.id.session);
+  } else {
+    out->Put(session_name);
+  }
   out->Put(header.id.episode);
   out->Put(header.id.epoch);
   out->Put(header.id.version);
@@ -113,9 +117,9 @@ std::vector<ChunkSpec> PlanChunks(const ContextLayout& layout, std::size_t chunk
   return chunks;
 }
 
-ManifestHasher::ManifestHasher(const SnapshotHeader& header) {
+ManifestHasher::ManifestHasher(const SnapshotHeader& header, std::string_view session_name) {
   Writer writer(&manifest_);
-  PutHeader(header, &writer);
+  PutHeader(header, session_name, &writer);
 }
 
 void ManifestHasher::Add(const ChunkSpec& chunk) {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/context/context_layout.h"
@@ -57,7 +58,8 @@ std::vector<ChunkSpec> PlanChunks(const ContextLayout& layout, std::size_t chunk
 // thread-safe.
 class ManifestHasher {
  public:
-  explicit ManifestHasher(const SnapshotHeader& header);
+  // A session's number belongs to one process: between processes `session_name` stands for it.
+  explicit ManifestHasher(const SnapshotHeader& header, std::string_view session_name = {});
   void Add(const ChunkSpec& chunk);  // in the order sent
   ManifestDigest Finish(const std::optional<Decision>& decision) const;
 
