@@ -105,9 +105,10 @@ VersionTable::Acquired VersionTable::Acquire(SessionHandle session, ReaderSlot r
   if (session.slot >= options_.sessions || !session.valid()) {
     return {nullptr, 0, Miss::kUnknownSession};
   }
+  if (draining_.load(std::memory_order_relaxed)) return {nullptr, 0, Miss::kDraining};
   Pin* const pin = Claim(reader);
   if (pin == nullptr) return {nullptr, 0, Miss::kNoPinSlot};
-  // After the claim: either this load sees the drain, or the drain's scan sees the claim.
+  // Again, after the claim: either this load sees the drain, or the drain's scan sees the claim.
   if (draining_.load()) {
     Unpin(pin);
     return {nullptr, 0, Miss::kDraining};
