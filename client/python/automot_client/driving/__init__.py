@@ -1,0 +1,1 @@
+"""The closed loop: planner, world, faults and the record of a run."""

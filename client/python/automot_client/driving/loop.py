@@ -1,0 +1,248 @@
+"""The closed loop: observe, plan, act, at 20 Hz of simulated time."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from automot_client.bridge.camera import CameraRenderer
+from automot_client.bridge.lidar import LidarCaster
+from automot_client.bridge.projection import CameraModel
+from automot_client.bridge.world import TICK_S, EpisodeEnd, World, WorldState
+from automot_client.driving.faults import FaultEvent, FaultInjector
+from automot_client.driving.planner_port import PlanFailed, PlannerPort
+from automot_client.driving.recording import RunRecorder, plan_record
+from automot_client.types import CameraFrame, Control, Observation, Plan
+
+JPEG_QUALITY = 95
+_HOLD_CONTROL_TICKS = 10
+_FULL_BRAKE = Control(steer=0.0, throttle=0.0, brake=1.0)
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """How long and how fast to drive."""
+
+    seconds: float = 60.0
+    realtime: bool = False
+    frame_every_ticks: int = 2
+    video_seconds: float = 120.0
+
+
+@dataclass(frozen=True)
+class Episode:
+    """How an episode went; times are simulated seconds of the run."""
+
+    number: int
+    seed: int
+    begin_s: float
+    end_s: float
+    end: str
+    route_completion: float
+    route_length_m: float
+
+
+@dataclass
+class LoopResult:
+    """What happened."""
+
+    ticks: int = 0
+    wall_s: float = 0.0
+    missed_ticks: int = 0
+    episodes: list[Episode] = field(default_factory=list)
+    events: list[FaultEvent] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a progress line shows."""
+
+    simulated_s: float
+    state: WorldState
+    plan: Plan | None
+    latency_ms: float
+    pace: float
+    episode_end: EpisodeEnd | None
+
+
+class ClosedLoop:
+    """Drives one vehicle until its time is up. Not safe for use by several threads."""
+
+    def __init__(
+        self,
+        world: World,
+        planner: PlannerPort,
+        recorder: RunRecorder,
+        options: LoopOptions,
+        injector: FaultInjector | None = None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+        camera_model: CameraModel | None = None,
+    ) -> None:
+        self._world = world
+        self._planner = planner
+        self._recorder = recorder
+        self._options = options
+        self._injector = injector
+        self._on_progress = on_progress
+        self._camera_model = camera_model or CameraModel()
+        self._result = LoopResult()
+        self._control = _FULL_BRAKE
+        self._failures_in_row = 0
+
+    def run(self) -> LoopResult:
+        """Drives; ends early, with what there is, on KeyboardInterrupt."""
+        begin = time.monotonic()
+        self._begin_episode()
+        try:
+            for tick in range(round(self._options.seconds / TICK_S)):
+                self._wait_for_tick(begin, tick)
+                self._tick(tick, begin)
+        except KeyboardInterrupt:
+            pass
+        self._result.wall_s = time.monotonic() - begin
+        if self._episode_begin_s < self._result.ticks * TICK_S:
+            self._end_episode(EpisodeEnd.TIME_UP, self._world.state())
+        self._recorder.add_refreshes(self._planner.take_refreshes())
+        return self._result
+
+    def _begin_episode(self) -> None:
+        self._camera = CameraRenderer(self._world.road_map, self._camera_model)
+        self._lidar = LidarCaster(self._world.road_map)
+        self._episode_begin_s = self._result.ticks * TICK_S
+        self._control = _FULL_BRAKE
+        self._failures_in_row = 0
+        state = self._world.state()
+        self._recorder.add_map(state.episode, self._world.road_map, self._world.route.points)
+
+    def _wait_for_tick(self, begin: float, tick: int) -> None:
+        """Realtime: sleeps until the tick is due. A late loop slips; it never bursts to catch up."""
+        if not self._options.realtime:
+            return
+        due = begin + (tick + self._result.missed_ticks) * TICK_S
+        late = time.monotonic() - due
+        if late < 0:
+            time.sleep(-late)
+        elif late >= TICK_S:
+            self._result.missed_ticks += int(late / TICK_S)
+
+    def _tick(self, tick: int, begin: float) -> None:
+        state = self._world.state()
+        self._inject(tick * TICK_S)
+        jpeg = _encode(self._camera.render(state.pose, state.vehicles))
+        points = self._lidar.sweep(state.pose, state.vehicles)
+        plan, latency_ms, error = self._plan(_observation(state, jpeg, points))
+        end = self._world.step(self._control)
+        self._result.ticks = tick + 1
+        wall_s = time.monotonic() - begin
+        self._record(tick, state, plan, latency_ms, error, wall_s)
+        if self._wants_frame(tick):
+            self._recorder.add_frame(tick, jpeg, points)
+        pace = (tick + 1) * TICK_S / max(wall_s, 1e-9)
+        self._on_progress(Progress((tick + 1) * TICK_S, state, plan, latency_ms, pace, end))
+        if end is not None:
+            self._end_episode(end, self._world.state())
+            self._planner.reset()
+            self._world.reset()
+            self._begin_episode()
+
+    def _plan(self, observation: Observation) -> tuple[Plan | None, float, str | None]:
+        sent = time.perf_counter()
+        plan: Plan | None = None
+        error: str | None = None
+        try:
+            plan = self._planner.plan(observation)
+        except PlanFailed as failure:
+            error = str(failure)
+        latency_ms = (time.perf_counter() - sent) * 1e3
+        if plan is not None and plan.control is None:
+            error = "the answer has no control: the session's controller is off"
+            plan = None
+        if plan is not None and plan.control is not None:
+            self._control = plan.control
+            self._failures_in_row = 0
+        else:
+            self._failures_in_row += 1
+            if self._failures_in_row > _HOLD_CONTROL_TICKS:
+                self._control = _FULL_BRAKE
+        return plan, latency_ms, error
+
+    def _inject(self, simulated_s: float) -> None:
+        if self._injector is not None:
+            event = self._injector.advance(simulated_s)
+            if event is not None:
+                self._result.events.append(event)
+
+    def _wants_frame(self, tick: int) -> bool:
+        return tick % self._options.frame_every_ticks == 0 and tick * TICK_S < self._options.video_seconds
+
+    def _record(
+        self,
+        tick: int,
+        state: WorldState,
+        plan: Plan | None,
+        latency_ms: float,
+        error: str | None,
+        wall_s: float,
+    ) -> None:
+        record: dict[str, Any] = {
+            "tick": tick,
+            "time_us": state.time_us,
+            "wall_s": round(wall_s, 4),
+            "episode": state.episode,
+            "pose": [round(v, 4) for v in (state.pose.x, state.pose.y, state.pose.yaw)],
+            "speed_mps": round(state.speed_mps, 3),
+            "target_points": np.round(state.target_points, 3).tolist(),
+            "route_revision": state.route_revision,
+            "route_completion": round(state.route_completion, 4),
+            "lateral_error_m": round(state.lateral_error_m, 3),
+            "vehicles": [[round(v, 3) for v in _box_values(box)] for box in state.vehicles],
+            "frame": self._wants_frame(tick),
+            "applied": [self._control.steer, self._control.throttle, self._control.brake],
+            "latency_ms": round(latency_ms, 3),
+            "error": error,
+            "plan": plan_record(plan) if plan else None,
+        }
+        self._recorder.add_tick(record)
+        self._recorder.add_refreshes(self._planner.take_refreshes())
+
+    def _end_episode(self, end: EpisodeEnd, state: WorldState) -> None:
+        self._result.episodes.append(
+            Episode(
+                number=state.episode,
+                seed=self._world.episode_seed,
+                begin_s=self._episode_begin_s,
+                end_s=self._result.ticks * TICK_S,
+                end=end.value,
+                route_completion=1.0 if end is EpisodeEnd.ARRIVED else state.route_completion,
+                route_length_m=self._world.route.length_m,
+            )
+        )
+
+
+def _box_values(box: Any) -> tuple[float, ...]:
+    return box.x, box.y, box.yaw, box.length, box.width, box.height
+
+
+def _encode(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, format="JPEG", quality=JPEG_QUALITY)
+    return out.getvalue()
+
+
+def _observation(state: WorldState, jpeg: bytes, points: np.ndarray) -> Observation:
+    return Observation(
+        capture_time_us=state.time_us,
+        speed_mps=state.speed_mps,
+        target_points=state.target_points,
+        route_revision=state.route_revision,
+        pose=state.pose,
+        yaw_rate_radps=state.yaw_rate_radps,
+        camera_frames=(CameraFrame(state.time_us, jpeg),),
+        lidar_points=points,
+    )
