@@ -1,0 +1,30 @@
+// Tells receivers about the state of their link, so that no caller of the engine is ever called
+// back on its own stack.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+
+namespace automot::reasoning {
+
+// Thread-safe. Runs what is posted in order, on one thread. The destructor runs what is left.
+class LinkThread {
+ public:
+  LinkThread();
+  ~LinkThread();
+  void Post(std::function<void()> notice);
+
+ private:
+  void Main();
+
+  absl::Mutex mutex_;
+  std::deque<std::function<void()>> notices_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace automot::reasoning

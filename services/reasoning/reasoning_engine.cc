@@ -1,0 +1,461 @@
+#include "services/reasoning/reasoning_engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status/status_macros.h"
+
+namespace automot::reasoning {
+namespace {
+
+constexpr double kMaxReasoningRateHz = 100.0;  // session.proto
+constexpr std::size_t kMaxQuestionBytes = 4096;
+constexpr int kMaxAnswerTokens = 1024;
+
+absl::Status CheckRequest(const context::AttachRequest& request) {
+  if (!std::isfinite(request.reasoning_rate_hz) || request.reasoning_rate_hz <= 0.0 ||
+      request.reasoning_rate_hz > kMaxReasoningRateHz) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("reasoning_rate_hz is ", request.reasoning_rate_hz,
+                     "; it must be above 0 and at most ", kMaxReasoningRateHz));
+  }
+  if (request.epoch == 0) return absl::InvalidArgumentError("epoch is 0; it must be above 0");
+  return absl::OkStatus();
+}
+
+absl::Status CheckQuestion(const SceneQuestion& question) {
+  if (question.question.empty() || question.question.size() > kMaxQuestionBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("question has ", question.question.size(),
+                                                   " bytes; it must have 1 to ",
+                                                   kMaxQuestionBytes));
+  }
+  if (question.options.max_tokens < 1 || question.options.max_tokens > kMaxAnswerTokens) {
+    return absl::InvalidArgumentError(absl::StrCat("max_tokens is ", question.options.max_tokens,
+                                                   "; it must be 1 to ", kMaxAnswerTokens));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status NotAttached(uint64_t session) {
+  return absl::NotFoundError(absl::StrCat("session ", session, " is not attached"));
+}
+
+// Newest frame that a refresh for `observation` may use: its own newest, else the newest that its
+// ego state had seen.
+SessionTimeUs FrameLimit(const context::SlowObservation& observation) {
+  SessionTimeUs limit = observation.ego.capture_time_us;
+  for (const CameraFramePtr& frame : observation.frames) {
+    limit = std::max(limit, frame->capture_time_us);
+  }
+  return limit;
+}
+
+}  // namespace
+
+ReasoningEngine::ReasoningEngine(const ReasoningOptions& options, ExpertFactory factory,
+                                 const Clock* clock, ReasoningEvents* events)
+    : options_(options),
+      clock_(clock),
+      events_(events),
+      pool_(options.pool),
+      sessions_(options.limits) {
+  worker_ = std::make_unique<ReasoningWorker>(options.worker, std::move(factory), &pool_, clock,
+                                              static_cast<WorkSource*>(this));
+}
+
+ReasoningEngine::~ReasoningEngine() { Stop(); }
+
+absl::Status ReasoningEngine::WaitUntilReady(absl::Duration timeout) const {
+  const auto decided = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return warm_.has_value(); };
+  absl::MutexLock lock(&mutex_);
+  if (!mutex_.AwaitWithTimeout(absl::Condition(&decided), timeout)) {
+    return absl::DeadlineExceededError(absl::StrCat("the understanding expert is not ready after ",
+                                                    absl::ToDoubleSeconds(timeout), " s"));
+  }
+  return *warm_;
+}
+
+void ReasoningEngine::NotifyWhenReady(std::function<void(const absl::Status&)> on_ready) {
+  std::optional<absl::Status> warm;
+  {
+    absl::MutexLock lock(&mutex_);
+    warm = warm_;
+    if (!warm) on_ready_.push_back(std::move(on_ready));
+  }
+  if (warm) on_ready(*warm);
+}
+
+// ----------------------------------------------------------------------------------------------------------------
+// Consumers
+
+absl::Status ReasoningEngine::CheckAdmission(const context::AttachRequest& request) const {
+  if (status_.draining || stopping_) {
+    return absl::UnavailableError("the reasoning service is draining");
+  }
+  if (!warm_) return absl::UnavailableError("the understanding expert is still loading");
+  if (!warm_->ok()) {
+    return absl::UnavailableError(
+        absl::StrCat("the understanding expert failed to load: ", warm_->ToString()));
+  }
+  if (!request.model_revision.empty() && request.model_revision != status_.expert.model_revision) {
+    return absl::FailedPreconditionError(absl::StrCat("model_revision is '", request.model_revision,
+                                                      "'; this producer runs '",
+                                                      status_.expert.model_revision, "'"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReasoningEngine::Attach(const context::AttachRequest& request,
+                                     context::SnapshotReceiver* receiver) {
+  return AttachOwner(request, receiver, nullptr);
+}
+
+absl::Status ReasoningEngine::AttachSink(const context::AttachRequest& request,
+                                         SnapshotSink* sink) {
+  return AttachOwner(request, sink, request.want_layers ? sink : nullptr);
+}
+
+absl::Status ReasoningEngine::AttachOwner(const context::AttachRequest& request,
+                                          context::SnapshotReceiver* receiver, SnapshotSink* sink) {
+  AUTOMOT_RETURN_IF_ERROR(CheckRequest(request));
+  AttachmentPtr replaced, owner;
+  std::string name;
+  {
+    absl::MutexLock lock(&mutex_);
+    AUTOMOT_RETURN_IF_ERROR(CheckAdmission(request));
+    AUTOMOT_ASSIGN_OR_RETURN(ReasoningSession * session,
+                             sessions_.Attach(request, receiver, sink, &replaced));
+    owner = session->owner;
+    name = session->name;
+  }
+  const bool fenced = replaced != nullptr && replaced->receiver() != receiver;
+  if (fenced) {
+    PostLinkState(replaced, context::LinkState::kDown,
+                  absl::AbortedError(
+                      absl::StrCat("session '", name, "' was taken by epoch ", request.epoch)));
+    link_.Post([replaced] { replaced->pass().Revoke(); });
+  } else if (replaced != nullptr) {
+    replaced->pass().Revoke();
+  }
+  if (replaced != nullptr) events_->OnDetached(name, replaced->request().epoch, fenced);
+  events_->OnAttached(name, request.epoch);
+  PostLinkState(std::move(owner), context::LinkState::kUp, absl::OkStatus());
+  return absl::OkStatus();
+}
+
+absl::Status ReasoningEngine::Listen(const context::AttachRequest& request, SnapshotSink* sink) {
+  AttachmentPtr listener;
+  {
+    absl::MutexLock lock(&mutex_);
+    AUTOMOT_RETURN_IF_ERROR(CheckAdmission(request));
+    AUTOMOT_ASSIGN_OR_RETURN(listener, sessions_.Listen(request, sink, nullptr));
+  }
+  PostLinkState(std::move(listener), context::LinkState::kUp, absl::OkStatus());
+  return absl::OkStatus();
+}
+
+void ReasoningEngine::Detach(uint64_t session) {
+  AttachmentPtr removed;
+  {
+    absl::MutexLock lock(&mutex_);
+    removed = sessions_.Remove(session);
+  }
+  if (removed == nullptr) return;
+  removed->pass().RevokeAndWait();
+  events_->OnDetached(removed->request().session_name, removed->request().epoch, false);
+}
+
+void ReasoningEngine::PostLinkState(AttachmentPtr to, context::LinkState state, absl::Status why) {
+  link_.Post([to = std::move(to), state, why = std::move(why)] { to->SendLinkState(state, why); });
+}
+
+// -------------------------------------------------------------------------------------------------------------
+// Observations
+
+absl::Status ReasoningEngine::Submit(context::SlowObservationPtr observation) {
+  absl::MutexLock lock(&mutex_);
+  ReasoningSession* session = sessions_.FindByConsumer(observation->session);
+  if (session == nullptr || session->owner == nullptr ||
+      session->owner->request().session != observation->session) {
+    return NotAttached(observation->session);
+  }
+  return Accept(*session, std::move(observation));
+}
+
+absl::StatusOr<uint64_t> ReasoningEngine::SubmitByName(
+    const std::string& name, uint64_t epoch,
+    std::shared_ptr<context::SlowObservation> observation) {
+  absl::MutexLock lock(&mutex_);
+  ReasoningSession* session = sessions_.FindByName(name);
+  if (session == nullptr || session->owner == nullptr) {
+    return absl::NotFoundError(absl::StrCat("session '", name, "' has no subscription"));
+  }
+  if (epoch != session->epoch()) {
+    return absl::AbortedError(absl::StrCat("epoch is ", epoch, "; the one in force for session '",
+                                           name, "' is ", session->epoch()));
+  }
+  observation->session = session->owner->request().session;
+  AUTOMOT_RETURN_IF_ERROR(Accept(*session, std::move(observation)));
+  return session->superseded;
+}
+
+absl::Status ReasoningEngine::Accept(ReasoningSession& session,
+                                     context::SlowObservationPtr observation) {
+  if (observation->episode < session.episode) return absl::OkStatus();
+  if (observation->episode > session.episode) sessions_.StartEpisode(session, observation->episode);
+  ++link_stats_.observations_submitted;
+  const SessionTimeUs time = observation->ego.capture_time_us;
+  const bool later = observation->sequence > session.newest_sequence;
+  if (!observation->history_only && session.newest_sequence > 0 && later &&
+      time < session.newest_time_us) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("capture_time_us is ", time, "; the observation before it was at ",
+                     session.newest_time_us, ", and time does not go back within an episode"));
+  }
+  for (const CameraFramePtr& frame : observation->frames) session.history.Add(frame);
+  if (!observation->history_only && later) {
+    session.newest_sequence = observation->sequence;
+    session.newest_time_us = time;
+  }
+  return Offer(session, std::move(observation));
+}
+
+absl::Status ReasoningEngine::Offer(ReasoningSession& session,
+                                    context::SlowObservationPtr observation) {
+  const std::optional<SessionTimeUs> frame_time =
+      session.history.NewestUntil(FrameLimit(*observation));
+  switch (session.refreshes->Offer(std::move(observation), frame_time, clock_->Now())) {
+    case RefreshQueue::Outcome::kFull:
+      ++link_stats_.observations_dropped;
+      return absl::ResourceExhaustedError(
+          absl::StrCat("refreshes waiting for session '", session.name,
+                       "': ", session.refreshes->size(), " of ", options_.limits.lossless_queue));
+    case RefreshQueue::Outcome::kReplaced:
+      ++session.superseded;
+      ++status_.superseded;
+      ++link_stats_.observations_superseded;
+      events_->OnSubmitted(true);
+      break;
+    case RefreshQueue::Outcome::kQueued:
+      events_->OnSubmitted(false);
+      work_.Signal();
+      break;
+    case RefreshQueue::Outcome::kNotDue:
+      events_->OnSubmitted(false);
+      break;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReasoningEngine::Reset(uint64_t session_number, uint32_t episode) {
+  absl::MutexLock lock(&mutex_);
+  ReasoningSession* session = sessions_.FindByConsumer(session_number);
+  if (session == nullptr) return NotAttached(session_number);
+  if (episode > session->episode) sessions_.StartEpisode(*session, episode);
+  return absl::OkStatus();
+}
+
+void ReasoningEngine::Wake() {
+  absl::MutexLock lock(&mutex_);
+  work_.Signal();
+}
+
+// ----------------------------------------------------------------------------------------------------------------
+// Questions
+
+absl::StatusOr<SessionTimeUs> ReasoningEngine::Ask(std::unique_ptr<SceneQuestion> question) {
+  AUTOMOT_RETURN_IF_ERROR(CheckQuestion(*question));
+  absl::MutexLock lock(&mutex_);
+  AUTOMOT_RETURN_IF_ERROR(CheckAdmission({}));
+  if (questions_.size() >= options_.waiting_questions) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("waiting questions: ", questions_.size(), " of ", options_.waiting_questions));
+  }
+  if (question->frames.empty()) {
+    ReasoningSession* session = sessions_.FindByName(question->session);
+    if (session == nullptr) {
+      return absl::NotFoundError(
+          absl::StrCat("session '", question->session, "' has no subscription"));
+    }
+    const HistoryGrid grid = {.frames = status_.expert.history_frames,
+                              .spacing_us = status_.expert.history_spacing_us,
+                              .tolerance_us = options_.history_tolerance_us};
+    auto selection = session->history.Select(grid, std::numeric_limits<SessionTimeUs>::max());
+    if (!selection) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("session '", question->session, "' has no camera frame yet"));
+    }
+    question->frames = std::move(selection->frames);
+    question->cache = session->cache;
+  } else {
+    question->cache = std::make_shared<VisionCache>(options_.limits.cached_features);
+  }
+  const SessionTimeUs capture_time_us = question->capture_time_us();
+  questions_.push_back(std::move(question));
+  work_.Signal();
+  return capture_time_us;
+}
+
+// ------------------------------------------------------------------------------------------------------------
+// Drain and stop
+
+void ReasoningEngine::BeginDrain() {
+  std::vector<AttachmentPtr> consumers;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (std::exchange(status_.draining, true)) return;
+    consumers = sessions_.All();
+  }
+  for (AttachmentPtr& consumer : consumers) {
+    PostLinkState(std::move(consumer), context::LinkState::kDraining, absl::OkStatus());
+  }
+}
+
+void ReasoningEngine::Stop() {
+  std::vector<AttachmentPtr> consumers;
+  std::deque<std::unique_ptr<SceneQuestion>> questions;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (std::exchange(stopping_, true)) return;
+    status_.draining = true;
+    consumers = sessions_.All();
+    questions.swap(questions_);
+    work_.SignalAll();
+  }
+  const absl::Status gone = absl::UnavailableError("the reasoning service stops");
+  for (const auto& question : questions) question->on_done(gone);
+  worker_.reset();
+  for (AttachmentPtr& consumer : consumers) {
+    PostLinkState(std::move(consumer), context::LinkState::kDown, gone);
+  }
+}
+
+// -------------------------------------------------------------------------------------------------------------------
+// Worker
+
+void ReasoningEngine::OnWarm(const absl::StatusOr<UnderstandingExpertInfo>& info) {
+  std::vector<std::function<void(const absl::Status&)>> on_ready;
+  {
+    absl::MutexLock lock(&mutex_);
+    warm_ = info.status();
+    status_.ready = info.ok();
+    if (info.ok()) status_.expert = *info;
+    link_stats_.state = info.ok() ? context::LinkState::kUp : context::LinkState::kDown;
+    on_ready.swap(on_ready_);
+  }
+  events_->OnReady(info.status());
+  for (const auto& notify : on_ready) notify(info.status());
+}
+
+bool ReasoningEngine::WaitForWork() {
+  absl::MutexLock lock(&mutex_);
+  while (!stopping_ && questions_.empty() && sessions_.EarliestDeadline() == nullptr) {
+    work_.Wait(&mutex_);
+  }
+  return !stopping_;
+}
+
+std::optional<RefreshJob> ReasoningEngine::TakeRefresh() {
+  RefreshJob job;
+  absl::Duration deadline;
+  {
+    absl::MutexLock lock(&mutex_);
+    ReasoningSession* session = stopping_ ? nullptr : sessions_.EarliestDeadline();
+    if (session == nullptr) return std::nullopt;
+    RefreshCandidate next = session->refreshes->Pop();
+    const HistoryGrid grid = {.frames = status_.expert.history_frames,
+                              .spacing_us = status_.expert.history_spacing_us,
+                              .tolerance_us = options_.history_tolerance_us};
+    auto selection = session->history.Select(grid, next.frame_time_us);
+    if (selection) job.history = *std::move(selection);
+    job.owner = session->owner;
+    job.episode = session->episode;
+    job.observation = std::move(next.observation);
+    job.frame_time_us = next.frame_time_us;
+    job.cache = session->cache;
+    job.accepted = next.accepted;
+    deadline = next.deadline;
+  }
+  const absl::Duration now = clock_->Now();
+  events_->OnRefreshBegun(absl::ToDoubleSeconds(now - job.accepted),
+                          std::max(0.0, absl::ToDoubleSeconds(now - deadline)));
+  return job;
+}
+
+std::unique_ptr<SceneQuestion> ReasoningEngine::TakeQuestion() {
+  absl::MutexLock lock(&mutex_);
+  if (questions_.empty()) return nullptr;
+  std::unique_ptr<SceneQuestion> question = std::move(questions_.front());
+  questions_.pop_front();
+  return question;
+}
+
+ReasoningSession* ReasoningEngine::Wanted(const RefreshJob& job) {
+  ReasoningSession* session = sessions_.FindByConsumer(job.owner->request().session);
+  if (session == nullptr || session->owner != job.owner || session->episode != job.episode) {
+    return nullptr;
+  }
+  return session;
+}
+
+std::optional<SnapshotId> ReasoningEngine::BeginSnapshot(const RefreshJob& job) {
+  absl::MutexLock lock(&mutex_);
+  ReasoningSession* session = Wanted(job);
+  if (session == nullptr) return std::nullopt;
+  return SnapshotId{.session = job.owner->request().session,
+                    .episode = job.episode,
+                    .epoch = job.owner->request().epoch,
+                    .version = session->next_version++};
+}
+
+void ReasoningEngine::EndRefresh(const RefreshJob& job,
+                                 const absl::StatusOr<ContextRefresh::Result>& result) {
+  if (!result.ok()) return Fail(job, result.status());
+  std::vector<AttachmentPtr> listeners;
+  bool wanted = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    status_.vision_cache_hits += result->cache_hits;
+    if (const ReasoningSession* session = Wanted(job)) {
+      wanted = true;
+      listeners = session->listeners;
+      ++status_.refreshes;
+      ++link_stats_.snapshots_received;
+    }
+  }
+  if (!wanted)
+    return Fail(job, absl::AbortedError("the episode or epoch ended during the refresh"));
+  if (!result->decision_status.ok()) {
+    events_->OnDecisionFailed(job.owner->request().session_name, result->decision_status);
+  }
+  events_->OnPublished(*result->snapshot, result->cache_hits);
+  job.owner->SendSnapshot(result->snapshot);
+  for (const AttachmentPtr& listener : listeners) listener->SendSnapshot(result->snapshot);
+}
+
+void ReasoningEngine::Fail(const RefreshJob& job, const absl::Status& why) {
+  {
+    absl::MutexLock lock(&mutex_);
+    ++(absl::IsAborted(why) ? status_.refreshes_dropped : status_.refreshes_failed);
+  }
+  events_->OnRefreshFailed(job.owner->request().session_name, why);
+  job.owner->SendFailure(job.capture_time_us(), why);
+}
+
+context::LinkStats ReasoningEngine::stats() const {
+  absl::MutexLock lock(&mutex_);
+  return link_stats_;
+}
+
+ReasoningStatus ReasoningEngine::status() const {
+  absl::MutexLock lock(&mutex_);
+  ReasoningStatus status = status_;
+  status.sessions = sessions_.owners();
+  status.session_limit = options_.limits.sessions;
+  return status;
+}
+
+}  // namespace automot::reasoning

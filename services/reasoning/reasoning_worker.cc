@@ -1,0 +1,97 @@
+#include "services/reasoning/reasoning_worker.h"
+
+#include <utility>
+
+#include "common/concurrency/thread_placement.h"
+#include "common/status/status_macros.h"
+
+namespace automot::reasoning {
+namespace {
+
+// A picture for warming up: its content is irrelevant, its size is resized away.
+RgbImage GreyImage() {
+  constexpr int kWidth = 512, kHeight = 256;
+  return {.width = kWidth,
+          .height = kHeight,
+          .pixels = std::vector<uint8_t>(std::size_t{kWidth} * kHeight * 3, 128)};
+}
+
+}  // namespace
+
+ReasoningWorker::ReasoningWorker(const Options& options, ExpertFactory factory,
+                                 context::KvBufferPool* pool, const Clock* clock,
+                                 WorkSource* source)
+    : options_(options), pool_(pool), clock_(clock), source_(source) {
+  thread_ = std::thread([this, factory = std::move(factory)] { Main(factory); });
+}
+
+ReasoningWorker::~ReasoningWorker() { thread_.join(); }
+
+void ReasoningWorker::Main(const ExpertFactory& factory) {
+  NameThread("reasoning");
+  LowerThreadPriority(options_.nice_value);
+  absl::StatusOr<std::unique_ptr<UnderstandingExpert>> expert = factory();
+  absl::Status warm = expert.status();
+  if (expert.ok()) {
+    expert_ = *std::move(expert);
+    warm = WarmUp();
+  }
+  if (warm.ok()) {
+    source_->OnWarm(expert_->info());
+    Serve();
+  } else {
+    source_->OnWarm(warm);
+  }
+  expert_.reset();
+}
+
+absl::Status ReasoningWorker::WarmUp() {
+  auto frame = std::make_shared<CameraFrame>();
+  frame->image = std::make_shared<const RgbImage>(GreyImage());
+  const int count = expert_->info().history_frames;
+  VisionCache cache;
+  uint64_t cache_hits = 0;
+  AUTOMOT_ASSIGN_OR_RETURN(
+      const VisionFeatures features,
+      EncodeFrames(std::vector<CameraFramePtr>(static_cast<std::size_t>(count), frame), *expert_,
+                   cache, &cache_hits));
+  const ContextPrompt prompt = {.target = {.current = {10.0, 0.0}, .next = {20.0, 0.0}}};
+  AUTOMOT_ASSIGN_OR_RETURN(
+      const ContextPlan plan,
+      expert_->PlanContext(prompt, count, context::ContextLayout::Kind::kCompact));
+  AUTOMOT_ASSIGN_OR_RETURN(context::KvBuffer keys_values, pool_->Acquire(plan.layout));
+  AUTOMOT_RETURN_IF_ERROR(expert_->Prefill(plan, features, keys_values, [](int) {}));
+  if (!options_.publish_decisions) return absl::OkStatus();
+  return expert_->Decide(plan, keys_values, {.camera = frame->image, .prompt = prompt}).status();
+}
+
+void ReasoningWorker::Serve() {
+  while (source_->WaitForWork()) {
+    RunDueRefreshes();
+    if (std::unique_ptr<SceneQuestion> question = source_->TakeQuestion()) Answer(*question);
+  }
+}
+
+void ReasoningWorker::RunDueRefreshes() {
+  while (const std::optional<RefreshJob> job = source_->TakeRefresh()) Refresh(*job);
+}
+
+void ReasoningWorker::Refresh(const RefreshJob& job) {
+  ContextRefresh refresh(expert_.get(), pool_, clock_, options_.publish_decisions);
+  const ContextRefresh::Hooks hooks = {
+      .begin = [&] { return source_->BeginSnapshot(job); },
+      .on_layers = [&](const context::SnapshotPtr& building,
+                       int layers_ready) { job.owner->SendLayers(building, layers_ready); }};
+  source_->EndRefresh(job, refresh.Run(job, hooks));
+}
+
+void ReasoningWorker::Answer(SceneQuestion& question) {
+  uint64_t cache_hits = 0;
+  absl::StatusOr<VisionFeatures> features =
+      EncodeFrames(question.frames, *expert_, *question.cache, &cache_hits);
+  if (!features.ok()) return question.on_done(features.status());
+  question.on_done(expert_->Ask(question.question, *features, question.options, question.on_text,
+                                [this] { RunDueRefreshes(); }));
+}
+
+}  // namespace automot::reasoning

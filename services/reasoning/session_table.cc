@@ -1,0 +1,148 @@
+#include "services/reasoning/session_table.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace automot::reasoning {
+namespace {
+
+// Consumers without a name (in process) are told apart by their number.
+std::string NameOf(const context::AttachRequest& request) {
+  return request.session_name.empty() ? absl::StrCat("#", request.session) : request.session_name;
+}
+
+RefreshQueue::Options QueueOptions(const context::AttachRequest& request,
+                                   const SessionLimits& limits) {
+  return {.lossless = request.lossless,
+          .capacity = limits.lossless_queue,
+          .period_us = static_cast<SessionTimeUs>(1e6 / request.reasoning_rate_hz)};
+}
+
+}  // namespace
+
+absl::StatusOr<ReasoningSession*> SessionTable::Attach(const context::AttachRequest& request,
+                                                       context::SnapshotReceiver* receiver,
+                                                       SnapshotSink* sink,
+                                                       AttachmentPtr* replaced) {
+  const std::string name = NameOf(request);
+  ReasoningSession* session = FindByName(name);
+  if (session == nullptr && by_name_.size() >= limits_.sessions) {
+    return absl::ResourceExhaustedError(absl::StrCat("attached sessions: ", by_name_.size(), " of ",
+                                                     limits_.sessions, " are in use"));
+  }
+  if (session != nullptr && session->owner != nullptr && request.epoch <= session->epoch()) {
+    return absl::AbortedError(absl::StrCat("epoch ", request.epoch, " of session '", name,
+                                           "' is not above the epoch in force, ",
+                                           session->epoch()));
+  }
+  if (const ReasoningSession* taken = FindByConsumer(request.session);
+      taken != nullptr && taken != session) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("session ", request.session, " is attached as '", taken->name, "'"));
+  }
+  if (session == nullptr) session = &by_name_[name];
+  session->name = name;
+  *replaced = session->owner;
+  if (session->owner != nullptr) by_consumer_.erase(session->owner->request().session);
+  auto gate = session->owner != nullptr && session->owner->receiver() == receiver
+                  ? session->owner->pass().gate()
+                  : std::make_shared<context::ReceiverGate>();
+  session->owner = std::make_shared<Attachment>(request, receiver, sink, std::move(gate));
+  session->next_version = 1;
+  session->superseded = 0;
+  StartEpisode(*session, request.episode);
+  by_consumer_[request.session] = session;
+  return session;
+}
+
+absl::StatusOr<AttachmentPtr> SessionTable::Listen(const context::AttachRequest& request,
+                                                   context::SnapshotReceiver* receiver,
+                                                   SnapshotSink* sink) {
+  const std::string name = NameOf(request);
+  ReasoningSession* session = FindByName(name);
+  if (session == nullptr) {
+    return absl::NotFoundError(
+        absl::StrCat("session '", name, "' has no subscription to listen to"));
+  }
+  if (session->listeners.size() >= limits_.listeners_per_session) {
+    return absl::ResourceExhaustedError(absl::StrCat("listeners of session '", name,
+                                                     "': ", session->listeners.size(), " of ",
+                                                     limits_.listeners_per_session, " are in use"));
+  }
+  auto listener = std::make_shared<Attachment>(request, receiver, sink,
+                                               std::make_shared<context::ReceiverGate>());
+  session->listeners.push_back(listener);
+  by_consumer_[request.session] = session;
+  return listener;
+}
+
+AttachmentPtr SessionTable::Remove(uint64_t consumer) {
+  ReasoningSession* session = FindByConsumer(consumer);
+  if (session == nullptr) return nullptr;
+  by_consumer_.erase(consumer);
+  AttachmentPtr removed;
+  if (session->owner != nullptr && session->owner->request().session == consumer) {
+    removed = std::exchange(session->owner, nullptr);
+    StartEpisode(*session, session->episode);
+  } else {
+    const auto at = std::find_if(
+        session->listeners.begin(), session->listeners.end(),
+        [consumer](const AttachmentPtr& l) { return l->request().session == consumer; });
+    removed = std::move(*at);
+    session->listeners.erase(at);
+  }
+  if (session->owner == nullptr && session->listeners.empty()) by_name_.erase(session->name);
+  return removed;
+}
+
+void SessionTable::StartEpisode(ReasoningSession& session, uint32_t episode) {
+  session.episode = episode;
+  session.history = CameraHistory(limits_.history_frames);
+  session.cache = std::make_shared<VisionCache>(limits_.cached_features);
+  session.newest_sequence = 0;
+  session.refreshes.reset();
+  if (session.owner != nullptr) {
+    session.refreshes.emplace(QueueOptions(session.owner->request(), limits_));
+  }
+}
+
+ReasoningSession* SessionTable::FindByName(const std::string& name) {
+  const auto at = by_name_.find(name);
+  return at == by_name_.end() ? nullptr : &at->second;
+}
+
+ReasoningSession* SessionTable::FindByConsumer(uint64_t consumer) {
+  const auto at = by_consumer_.find(consumer);
+  return at == by_consumer_.end() ? nullptr : at->second;
+}
+
+ReasoningSession* SessionTable::EarliestDeadline() {
+  ReasoningSession* earliest = nullptr;
+  for (auto& [name, session] : by_name_) {
+    if (!session.refreshes || session.refreshes->empty()) continue;
+    if (session.owner->request().lossless && !session.owner->HasRoom()) continue;
+    if (earliest == nullptr || session.refreshes->deadline() < earliest->refreshes->deadline()) {
+      earliest = &session;
+    }
+  }
+  return earliest;
+}
+
+std::vector<AttachmentPtr> SessionTable::All() const {
+  std::vector<AttachmentPtr> all;
+  for (const auto& [name, session] : by_name_) {
+    if (session.owner != nullptr) all.push_back(session.owner);
+    all.insert(all.end(), session.listeners.begin(), session.listeners.end());
+  }
+  return all;
+}
+
+std::size_t SessionTable::owners() const {
+  return static_cast<std::size_t>(
+      std::count_if(by_name_.begin(), by_name_.end(),
+                    [](const auto& entry) { return entry.second.owner != nullptr; }));
+}
+
+}  // namespace automot::reasoning

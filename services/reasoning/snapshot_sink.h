@@ -1,0 +1,22 @@
+// A receiver that also wants the layers of a snapshot while later ones are still being computed.
+#pragma once
+
+#include "common/context/snapshot_channel.h"
+
+namespace automot::reasoning {
+
+// Called like a SnapshotReceiver: one call at a time per session, on the reasoning worker's thread,
+// never blocking.
+class SnapshotSink : public context::SnapshotReceiver {
+ public:
+  // The header and the layers [0, layers_ready) of `building` are final and may be read from any
+  // thread; nothing else of it may be until OnSnapshot hands over the same pointer. A snapshot
+  // begun so ends with OnSnapshot or OnRefreshFailed.
+  virtual void OnLayers(const context::SnapshotPtr& building, int layers_ready) = 0;
+
+  // False: a lossless session's next refresh waits until the engine is woken
+  // (ReasoningEngine::Wake).
+  virtual bool HasRoom() const = 0;
+};
+
+}  // namespace automot::reasoning
