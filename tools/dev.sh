@@ -90,9 +90,9 @@ verb_demo() {
   local demo_env
   demo_env=$(python_environment metadrive "$ROOT/client/python/requirements-demo.txt")
   configure_release
-  build release automot-serve automot-reasoning automot-planning automot-make-checkpoint
+  build release automot-serve automot-reasoning automot-planning automot-make-checkpoint automot-health-probe
   step "Installing the Python client"
-  "$demo_env/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation "$ROOT/client/python"
+  "$demo_env/bin/pip" install --quiet --disable-pip-version-check --no-deps "$ROOT/client/python"
   step "Driving"
   "$demo_env/bin/python" "$ROOT/tools/demo.py" --bin-dir "$ROOT/build/release/bin" "$@"
 }
