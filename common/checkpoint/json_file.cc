@@ -1,6 +1,9 @@
 #include "common/checkpoint/json_file.h"
 
+#include <unistd.h>
+
 #include <cmath>
+#include <cstdio>
 #include <fstream>
 #include <iterator>
 
@@ -47,6 +50,18 @@ absl::StatusOr<std::string> ReadTextFile(const std::string& path, size_t max_byt
   }
   if (in.bad()) return absl::UnavailableError(Concat(path, ": cannot read"));
   return text;
+}
+
+absl::Status WriteTextFile(const std::string& path, std::string_view text) {
+  const std::string temporary = Concat(path, ".tmp.", getpid());
+  std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
+  out.write(text.data(), static_cast<std::streamsize>(text.size()));
+  out.close();
+  if (!out || std::rename(temporary.c_str(), path.c_str()) != 0) {
+    std::remove(temporary.c_str());
+    return absl::UnavailableError(Concat(path, ": cannot write"));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<nlohmann::json> ParseJson(std::string_view text, std::string_view name) {

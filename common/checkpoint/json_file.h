@@ -16,6 +16,9 @@ namespace automot::model {
 // The whole file as text. NOT_FOUND, or INVALID_ARGUMENT when it is longer than `max_bytes`.
 absl::StatusOr<std::string> ReadTextFile(const std::string& path, size_t max_bytes);
 
+// Writes a temporary file beside `path` and renames it over `path`.
+absl::Status WriteTextFile(const std::string& path, std::string_view text);
+
 // INVALID_ARGUMENT for text that is not JSON or nests deeper than 64. `name` is for messages.
 absl::StatusOr<nlohmann::json> ParseJson(std::string_view text, std::string_view name);
 

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -92,6 +93,10 @@ class SafetensorsWriter {
     return Add(std::move(name), dtype, std::move(shape),
                {reinterpret_cast<const std::byte*>(values.data()), values.size() * sizeof(T)});
   }
+  // As Add, but the bytes come from `fill` during Write, one tensor in memory at a time. `fill`
+  // gets a zeroed buffer of the tensor's size.
+  using Fill = std::function<void(absl::Span<std::byte>)>;
+  absl::Status AddDeferred(std::string name, DType dtype, std::vector<int64_t> shape, Fill fill);
   void SetMetadata(std::string key, std::string value) {
     metadata_[std::move(key)] = std::move(value);
   }
@@ -100,9 +105,19 @@ class SafetensorsWriter {
   absl::Status Write(const std::string& path) const;
 
  private:
-  std::string Header(const std::vector<const TensorView*>& order) const;
+  struct Entry {
+    std::string name;
+    DType dtype;
+    std::vector<int64_t> shape;
+    uint64_t size;
+    absl::Span<const std::byte> bytes;  // empty where `fill` is set
+    Fill fill;
+  };
+  absl::Status AddEntry(Entry entry);
+  std::string Header(const std::vector<const Entry*>& order) const;
+  absl::Status WriteContent(int fd, const std::vector<const Entry*>& order) const;
 
-  std::map<std::string, TensorView> tensors_;
+  std::map<std::string, Entry> tensors_;
   std::map<std::string, std::string> metadata_;
 };
 

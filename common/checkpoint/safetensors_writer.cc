@@ -27,50 +27,48 @@ absl::Status WriteAll(int fd, const void* data, size_t size) {
   return absl::OkStatus();
 }
 
-absl::Status WriteContent(int fd, const std::string& header,
-                          const std::vector<const TensorView*>& order) {
-  const uint64_t length = header.size();
-  AUTOMOT_RETURN_IF_ERROR(WriteAll(fd, &length, sizeof(length)));
-  AUTOMOT_RETURN_IF_ERROR(WriteAll(fd, header.data(), header.size()));
-  for (const TensorView* tensor : order) {
-    AUTOMOT_RETURN_IF_ERROR(WriteAll(fd, tensor->bytes.data(), tensor->bytes.size()));
-  }
-  if (fsync(fd) != 0) return absl::ErrnoToStatus(errno, "fsync failed");
-  return absl::OkStatus();
-}
-
 }  // namespace
 
-absl::Status SafetensorsWriter::Add(std::string name, DType dtype, std::vector<int64_t> shape,
-                                    absl::Span<const std::byte> bytes) {
+absl::Status SafetensorsWriter::AddEntry(Entry entry) {
+  const std::string& name = entry.name;
   if (name.empty() || name.size() > kMaxNameBytes || name == "__metadata__") {
     return absl::InvalidArgumentError(
         Concat("tensor name \"", name.substr(0, 80), "\" is not allowed"));
   }
-  if (shape.size() > kMaxRank) {
-    return absl::InvalidArgumentError(
-        Concat("tensor \"", name, "\": rank ", shape.size(), " exceeds the limit of ", kMaxRank));
+  if (entry.shape.size() > kMaxRank) {
+    return absl::InvalidArgumentError(Concat("tensor \"", name, "\": rank ", entry.shape.size(),
+                                             " exceeds the limit of ", kMaxRank));
   }
-  AUTOMOT_ASSIGN_OR_RETURN(const uint64_t expected, TensorBytes(dtype, shape));
-  if (expected != bytes.size()) {
-    return absl::InvalidArgumentError(Concat("tensor \"", name, "\": ", bytes.size(),
-                                             " bytes given, ", DTypeName(dtype), " ",
-                                             ShapeText(shape), " needs ", expected));
+  AUTOMOT_ASSIGN_OR_RETURN(entry.size, TensorBytes(entry.dtype, entry.shape));
+  if (!entry.fill && entry.size != entry.bytes.size()) {
+    return absl::InvalidArgumentError(Concat("tensor \"", name, "\": ", entry.bytes.size(),
+                                             " bytes given, ", DTypeName(entry.dtype), " ",
+                                             ShapeText(entry.shape), " needs ", entry.size));
   }
   if (tensors_.count(name) != 0) {
     return absl::InvalidArgumentError(Concat("tensor \"", name, "\" is added twice"));
   }
   std::string key = name;
-  tensors_.emplace(std::move(key), TensorView{std::move(name), dtype, std::move(shape), bytes});
+  tensors_.emplace(std::move(key), std::move(entry));
   return absl::OkStatus();
 }
 
-std::string SafetensorsWriter::Header(const std::vector<const TensorView*>& order) const {
+absl::Status SafetensorsWriter::Add(std::string name, DType dtype, std::vector<int64_t> shape,
+                                    absl::Span<const std::byte> bytes) {
+  return AddEntry({std::move(name), dtype, std::move(shape), 0, bytes, nullptr});
+}
+
+absl::Status SafetensorsWriter::AddDeferred(std::string name, DType dtype,
+                                            std::vector<int64_t> shape, Fill fill) {
+  return AddEntry({std::move(name), dtype, std::move(shape), 0, {}, std::move(fill)});
+}
+
+std::string SafetensorsWriter::Header(const std::vector<const Entry*>& order) const {
   nlohmann::json header = nlohmann::json::object();
   if (!metadata_.empty()) header["__metadata__"] = metadata_;
   uint64_t position = 0;
-  for (const TensorView* tensor : order) {
-    const uint64_t end = position + tensor->bytes.size();
+  for (const Entry* tensor : order) {
+    const uint64_t end = position + tensor->size;
     header[tensor->name] = {{"dtype", std::string(DTypeName(tensor->dtype))},
                             {"shape", tensor->shape},
                             {"data_offsets", {position, end}}};
@@ -81,16 +79,35 @@ std::string SafetensorsWriter::Header(const std::vector<const TensorView*>& orde
   return text;
 }
 
+absl::Status SafetensorsWriter::WriteContent(int fd, const std::vector<const Entry*>& order) const {
+  const std::string header = Header(order);
+  const uint64_t length = header.size();
+  AUTOMOT_RETURN_IF_ERROR(WriteAll(fd, &length, sizeof(length)));
+  AUTOMOT_RETURN_IF_ERROR(WriteAll(fd, header.data(), header.size()));
+  std::vector<std::byte> buffer;
+  for (const Entry* tensor : order) {
+    absl::Span<const std::byte> bytes = tensor->bytes;
+    if (tensor->fill) {
+      buffer.assign(tensor->size, std::byte{0});
+      tensor->fill(absl::MakeSpan(buffer));
+      bytes = buffer;
+    }
+    AUTOMOT_RETURN_IF_ERROR(WriteAll(fd, bytes.data(), bytes.size()));
+  }
+  if (fsync(fd) != 0) return absl::ErrnoToStatus(errno, "fsync failed");
+  return absl::OkStatus();
+}
+
 absl::Status SafetensorsWriter::Write(const std::string& path) const {
-  std::vector<const TensorView*> order;
+  std::vector<const Entry*> order;
   for (const auto& [name, tensor] : tensors_) order.push_back(&tensor);
-  std::stable_sort(order.begin(), order.end(), [](const TensorView* a, const TensorView* b) {
+  std::stable_sort(order.begin(), order.end(), [](const Entry* a, const Entry* b) {
     return DTypeSize(a->dtype) > DTypeSize(b->dtype);
   });
   const std::string temporary = Concat(path, ".tmp.", getpid());
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0) return absl::ErrnoToStatus(errno, Concat(temporary, ": cannot create"));
-  absl::Status status = WriteContent(fd, Header(order), order);
+  absl::Status status = WriteContent(fd, order);
   if (close(fd) != 0 && status.ok()) status = absl::ErrnoToStatus(errno, "close failed");
   if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) {
     status = absl::ErrnoToStatus(errno, "rename failed");
