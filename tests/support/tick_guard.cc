@@ -76,8 +76,6 @@ void* __libc_calloc(std::size_t, std::size_t);
 void* __libc_realloc(void*, std::size_t);
 void* __libc_memalign(std::size_t, std::size_t);
 void __libc_free(void*);
-int __pthread_mutex_lock(pthread_mutex_t*);
-int __pthread_mutex_trylock(pthread_mutex_t*);
 }
 
 namespace {
@@ -129,12 +127,14 @@ void free(void* memory) {
 }
 
 int pthread_mutex_lock(pthread_mutex_t* mutex) {
+  static auto* const next = Next<int(pthread_mutex_t*)>("pthread_mutex_lock", nullptr);
   ++guard::lock_calls;
-  return __pthread_mutex_lock(mutex);
+  return next(mutex);
 }
 int pthread_mutex_trylock(pthread_mutex_t* mutex) {
+  static auto* const next = Next<int(pthread_mutex_t*)>("pthread_mutex_trylock", nullptr);
   ++guard::lock_calls;
-  return __pthread_mutex_trylock(mutex);
+  return next(mutex);
 }
 int pthread_rwlock_rdlock(pthread_rwlock_t* lock) {
   static auto* const next = Next<int(pthread_rwlock_t*)>("pthread_rwlock_rdlock", nullptr);
