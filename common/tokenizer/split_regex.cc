@@ -16,6 +16,33 @@ std::string ErrorText(int code) {
   return reinterpret_cast<const char*>(buffer);
 }
 
+// PCRE2's \s takes U+180E for white space; Unicode, and the tokenizers that trained the
+// vocabularies, do not. So \s and \S are spelled out as the Unicode property White_Space. (\S
+// inside a class has no such spelling and is kept.)
+std::string WithUnicodeWhiteSpace(std::string_view pattern) {
+  static constexpr std::string_view kWhiteSpace = "\\t-\\r\\x{85}\\p{Z}";
+  std::string result;
+  bool in_class = false;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    const char c = pattern[i];
+    if (c != '\\' || i + 1 == pattern.size()) {
+      if (c == '[') in_class = true;
+      if (c == ']') in_class = false;
+      result += c;
+      continue;
+    }
+    const char escaped = pattern[++i];
+    if (escaped == 's' && in_class) {
+      result += kWhiteSpace;
+    } else if ((escaped == 's' || escaped == 'S') && !in_class) {
+      Append(&result, escaped == 's' ? "[" : "[^", kWhiteSpace, "]");
+    } else {
+      result += {c, escaped};
+    }
+  }
+  return result;
+}
+
 struct MatchState {
   pcre2_match_data* data;
   pcre2_match_context* context;
@@ -38,10 +65,12 @@ SplitRegex::SplitRegex(void* code)
     : code_(code, [](void* c) { pcre2_code_free(static_cast<pcre2_code*>(c)); }) {}
 
 absl::StatusOr<SplitRegex> SplitRegex::Compile(const std::string& pattern) {
+  const std::string translated = WithUnicodeWhiteSpace(pattern);
   int error = 0;
   PCRE2_SIZE offset = 0;
-  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
-                                   PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr);
+  pcre2_code* code =
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+                    PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr);
   if (code == nullptr) {
     return absl::InvalidArgumentError(
         Concat("split expression: ", ErrorText(error), " at byte ", offset));

@@ -193,6 +193,16 @@ TEST(SplitRegex, CutsAsQwenDoes) {
               ElementsAre("It", "'s", " ", "1", "2", " m", "/s", ",", " ", " now", "\n"));
 }
 
+// U+180E is a format character, U+0085 and U+2003 are white space.
+TEST(SplitRegex, TakesUnicodeForWhiteSpace) {
+  const std::string pattern = TinyJson()["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"];
+  const auto regex = SplitRegex::Compile(pattern);
+  ASSERT_TRUE(regex.ok()) << regex.status();
+  EXPECT_THAT(*regex->Split("a\xE1\xA0\x8E=b"), ElementsAre("a", "\xE1\xA0\x8E=", "b"));
+  EXPECT_THAT(*regex->Split("a\xC2\x85\xE2\x80\x83 b"),
+              ElementsAre("a", "\xC2\x85\xE2\x80\x83", " b"));
+}
+
 TEST(SplitRegex, KeepsTheGapsBetweenMatches) {
   const auto regex = SplitRegex::Compile("b+");
   ASSERT_TRUE(regex.ok()) << regex.status();
