@@ -1,0 +1,29 @@
+// automot.v1.SnapshotId and SnapshotHeader <-> context::SnapshotHeader. On the wire a session has its name; in a process its number.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "automot/v1/context_snapshot.pb.h"
+#include "common/context/context_snapshot.h"
+
+namespace automot::conversion {
+
+void ToProto(const SnapshotId& id, const std::string& session_name, v1::SnapshotId* proto);
+SnapshotId FromProto(const v1::SnapshotId& proto, uint64_t session);
+
+
+v1::KvLayout ToProto(context::ContextLayout::Kind kind);
+// INVALID_ARGUMENT for a number that is none of the contract's.
+absl::StatusOr<context::ContextLayout::Kind> FromProto(v1::KvLayout kind);
+
+void ToProto(const context::SnapshotHeader& header, const std::string& session_name,
+             v1::SnapshotHeader* proto);
+
+// The header under `session`, whose name the caller compares. INVALID_ARGUMENT naming field, value and limit for sizes and enums that
+// do not fit the plain type; what else a header must satisfy is context::CheckHeader's business.
+absl::StatusOr<context::SnapshotHeader> FromProto(const v1::SnapshotHeader& proto,
+                                                  uint64_t session);
+
+}  // namespace automot::conversion
