@@ -1,0 +1,158 @@
+#include "common/model/action_expert.h"
+
+#include <array>
+#include <cmath>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/model/attention_mask.h"
+
+namespace automot::model {
+namespace {
+
+// Rows [tokens - count, tokens) of each observation: `[batch * tokens, ...]` -> `[batch * count,
+// ...]`.
+at::Tensor LastRows(const at::Tensor& x, int64_t tokens, int64_t count) {
+  if (count == tokens) return x;
+  return x.unflatten(0, {-1, tokens}).narrow(1, tokens - count, count).flatten(0, 1);
+}
+
+}  // namespace
+
+ActionExpert::ActionExpert(const ModelGeometry& geometry, const ModelOptions& options)
+    : action_(geometry.action),
+      options_(options),
+      scale_(1.0 / std::sqrt(static_cast<double>(geometry.text.head_dim))),
+      rotary_(geometry.text, options.device) {
+  const std::array<int64_t, 5> blocks = {action_.bev_tokens, action_.target_points + 1,
+                                         action_.decision_tokens, action_.route_points,
+                                         action_.waypoints};
+  mask_ = GroupedAdditiveMask(AllowedByBlocks(blocks), action_.heads / action_.kv_heads,
+                              at::TensorOptions().dtype(options.dtype).device(options.device));
+}
+
+absl::StatusOr<ActionExpert> ActionExpert::Load(WeightReader& reader) {
+  ActionExpert expert(reader.geometry(), reader.options());
+  const ActionGeometry& action = expert.action_;
+  expert.final_norm_ = reader.Get("language_model.model.norm_mot_gen.weight");
+  for (int64_t i = 0; i < action.layers; ++i) expert.layers_.push_back(LoadLayer(reader, i));
+  if (!reader.ok()) return reader.status();
+  for (Layer& layer : expert.layers_) {
+    const at::Tensor q = layer.qk_norm.narrow(0, 0, action.head_dim);
+    const at::Tensor k = layer.qk_norm.narrow(0, action.head_dim, action.head_dim);
+    layer.qk_norm = at::cat({q.unsqueeze(0).expand({action.heads, action.head_dim}),
+                             k.unsqueeze(0).expand({action.kv_heads, action.head_dim})});
+  }
+  return expert;
+}
+
+ActionExpert::Layer ActionExpert::LoadLayer(WeightReader& reader, int64_t index) {
+  const std::string p = absl::StrCat("language_model.model.layers.", index, ".");
+  const std::string attention = p + "self_attn.", mlp = p + "mlp_mot_gen.";
+  return {
+      .input_norm = reader.Get(p + "input_layernorm_mot_gen.weight"),
+      .post_norm = reader.Get(p + "post_attention_layernorm_mot_gen.weight"),
+      .qkv = reader.GetJoined({attention + "q_proj_mot_gen.weight",
+                               attention + "k_proj_mot_gen.weight",
+                               attention + "v_proj_mot_gen.weight"}),
+      .qk_norm = reader.GetJoined(
+          {attention + "q_norm_mot_gen.weight", attention + "k_norm_mot_gen.weight"}),
+      .out = reader.Get(attention + "o_proj_mot_gen.weight"),
+      .gate_up = reader.GetJoined({mlp + "gate_proj.weight", mlp + "up_proj.weight"}),
+      .down = reader.Get(mlp + "down_proj.weight"),
+  };
+}
+
+RotaryTable ActionExpert::Tables(const ContextUse& use, int64_t tokens) const {
+  if (use.reuse == 0) return use.context->rotary.Rows(0, tokens);
+  const int64_t first = use.context->position_start + use.reuse * action_.tokens();
+  return rotary_.TextTables(first, tokens, options_.dtype);
+}
+
+RotaryTable ActionExpert::BatchTables(absl::Span<const ContextUse> uses, int64_t tokens) const {
+  if (uses.size() == 1 && uses[0].observations == 1) return Tables(uses[0], tokens);
+  std::vector<at::Tensor> cos, sin;
+  for (const ContextUse& use : uses) {
+    const RotaryTable table = Tables(use, tokens);
+    for (int64_t i = 0; i < use.observations; ++i) {
+      cos.push_back(table.cos);
+      sin.push_back(table.signed_sin);
+    }
+  }
+  return {at::cat(cos), at::cat(sin)};
+}
+
+at::Tensor ActionExpert::AttendOne(const RotatedHeads& heads, const ActionContext::Layer& prefix,
+                                   int64_t observations, int64_t query_rows) const {
+  const int64_t kv_heads = action_.kv_heads, dim = action_.head_dim;
+  const int64_t tokens = heads.k.size(0) / observations, past = prefix.keys.size(2);
+  const int64_t rows = query_rows * (action_.heads / kv_heads);  // grouped rows per observation
+  const at::Tensor q = GroupQueries(LastRows(heads.q, tokens, query_rows), kv_heads);
+  // Own keys count only in their own dimensions; queries meet prefix keys in all (spec 3.4).
+  const at::Tensor own_keys = heads.k.narrow(2, 0, dim)
+                                  .unflatten(0, {observations, tokens})
+                                  .permute({2, 0, 3, 1})
+                                  .flatten(0, 1);
+  const at::Tensor own_values =
+      heads.v.unflatten(0, {observations, tokens}).permute({2, 0, 1, 3}).flatten(0, 1);
+  const at::Tensor mask =
+      mask_.narrow(2, 0, tokens).narrow(1, (tokens - query_rows) * (rows / query_rows), rows);
+
+  at::Tensor scores = at::empty({kv_heads * observations, rows, past + tokens}, q.options());
+  at::Tensor to_prefix =
+      scores.view({kv_heads, observations * rows, past + tokens}).narrow(2, 0, past);
+  at::Tensor to_own = scores.narrow(2, past, tokens);
+  to_prefix.baddbmm_(q, prefix.keys, /*beta=*/0, scale_);
+  const at::Tensor own_q = q.view({kv_heads * observations, rows, q.size(2)}).narrow(2, 0, dim);
+  at::baddbmm_out(to_own, mask.expand({kv_heads * observations, rows, tokens}), own_q, own_keys, 1,
+                  scale_);
+
+  const at::Tensor weights = at::softmax(scores, -1);
+  const at::Tensor prefix_weights =
+      weights.view({kv_heads, observations * rows, past + tokens}).narrow(2, 0, past);
+  at::Tensor out = at::bmm(prefix_weights, prefix.values);
+  out.view({kv_heads * observations, rows, dim})
+      .baddbmm_(weights.narrow(2, past, tokens), own_values);
+  return UngroupRows(out, observations * query_rows);
+}
+
+at::Tensor ActionExpert::Attend(const RotatedHeads& heads, absl::Span<const ContextUse> uses,
+                                size_t layer, int64_t tokens, int64_t query_rows) const {
+  if (uses.size() == 1) {
+    return AttendOne(heads, uses[0].context->layers[layer], uses[0].observations, query_rows);
+  }
+  std::vector<at::Tensor> parts;
+  int64_t begin = 0;
+  for (const ContextUse& use : uses) {
+    const int64_t rows = use.observations * tokens;
+    const RotatedHeads part{heads.q.narrow(0, begin, rows), heads.k.narrow(0, begin, rows),
+                            heads.v.narrow(0, begin, rows)};
+    parts.push_back(AttendOne(part, use.context->layers[layer], use.observations, query_rows));
+    begin += rows;
+  }
+  return at::cat(parts);
+}
+
+at::Tensor ActionExpert::Run(const at::Tensor& embeds, absl::Span<const ContextUse> uses,
+                             int64_t output_rows) const {
+  const int64_t batch = embeds.size(0), tokens = embeds.size(1);
+  const RotaryTable table = BatchTables(uses, tokens);
+  const HeadCounts counts{action_.heads, action_.kv_heads, action_.head_dim};
+  at::Tensor x = embeds.flatten(0, 1).clone();
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const Layer& layer = layers_[i];
+    // Of the last layer only the wanted rows are read, but all of them are keys.
+    const int64_t query_rows = i + 1 == layers_.size() ? output_rows : tokens;
+    const at::Tensor projected =
+        at::linear(RmsNorm(x, layer.input_norm, action_.rms_eps), layer.qkv);
+    const RotatedHeads heads =
+        SplitNormRotate(projected, counts, layer.qk_norm, action_.rms_eps, table);
+    const at::Tensor attended = Attend(heads, uses, i, tokens, query_rows);
+    x = LastRows(x, tokens, query_rows);
+    x.addmm_(attended, layer.out.t());
+    AddSwiGlu(x, RmsNorm(x, layer.post_norm, action_.rms_eps), layer.gate_up, layer.down);
+  }
+  return RmsNorm(x, final_norm_, action_.rms_eps).view({batch, output_rows, -1});
+}
+
+}  // namespace automot::model

@@ -1,0 +1,62 @@
+#include "common/model/transformer_ops.h"
+
+namespace automot::model {
+
+at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  const at::Tensor wide = x.to(at::kFloat);
+  const at::Tensor inverse = at::mean(at::square(wide), {-1}, /*keepdim=*/true).add_(eps).rsqrt_();
+  return at::mul(wide, inverse).to(x.scalar_type()).mul_(weight);
+}
+
+void AddSwiGlu(at::Tensor& x, const at::Tensor& h, const at::Tensor& gate_up,
+               const at::Tensor& down) {
+  const at::Tensor both = at::linear(h, gate_up);
+  const int64_t width = gate_up.size(0) / 2;
+  at::Tensor gated = at::silu(both.narrow(1, 0, width));
+  gated.mul_(both.narrow(1, width, width));
+  x.addmm_(gated, down.t());
+}
+
+RotatedHeads SplitNormRotate(const at::Tensor& projected, const HeadCounts& counts,
+                             const at::Tensor& norm_weight, double eps, const RotaryTable& table) {
+  const int64_t tokens = projected.size(0);
+  const int64_t normed = counts.heads + counts.kv_heads;
+  const at::Tensor heads = projected.view({tokens, normed + counts.kv_heads, counts.head_dim});
+  at::Tensor qk = RmsNorm(heads.narrow(1, 0, normed), norm_weight, eps);
+  const int64_t padding = table.width() - counts.head_dim;
+  if (padding > 0) qk = at::constant_pad_nd(qk, {0, padding});
+  qk = ApplyRotary(qk, table);
+  return {qk.narrow(1, 0, counts.heads), qk.narrow(1, counts.heads, counts.kv_heads),
+          heads.narrow(1, normed, counts.kv_heads)};
+}
+
+at::Tensor GroupQueries(const at::Tensor& q, int64_t kv_heads) {
+  const int64_t tokens = q.size(0), group = q.size(1) / kv_heads, dim = q.size(2);
+  return q.unflatten(1, {kv_heads, group})
+      .permute({1, 0, 2, 3})
+      .reshape({kv_heads, tokens * group, dim});
+}
+
+at::Tensor UngroupRows(const at::Tensor& rows, int64_t tokens) {
+  const int64_t kv_heads = rows.size(0), group = rows.size(1) / tokens, dim = rows.size(2);
+  return rows.view({kv_heads, tokens, group, dim})
+      .permute({1, 0, 2, 3})
+      .reshape({tokens, kv_heads * group * dim});
+}
+
+at::Tensor GroupedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const at::Tensor& mask, double scale) {
+  const int64_t kv_heads = k.size(1);
+  const int64_t tokens = q.size(0);
+  const at::Tensor grouped = GroupQueries(q, kv_heads);
+  const at::Tensor keys = k.permute({1, 2, 0});
+  at::Tensor scores;
+  if (mask.defined()) {
+    scores = at::baddbmm(mask, grouped, keys, /*beta=*/1, /*alpha=*/scale);
+  } else {
+    scores = at::bmm(grouped, keys).mul_(scale);
+  }
+  return UngroupRows(at::bmm(at::softmax(scores, -1), v.permute({1, 0, 2})), tokens);
+}
+
+}  // namespace automot::model
