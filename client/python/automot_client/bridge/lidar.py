@@ -1,9 +1,9 @@
 """Casts a LiDAR sweep from kerbs and vehicle boxes, with occlusion.
 
 The sensor stands 2.5 m above the ego origin (spec 3.6). Each beam has an azimuth and an elevation; it
-returns the nearest surface that it meets at a height at which the surface stands, so a beam may pass
-over a low vehicle and hit a taller one behind. Ground returns are left out: nothing below 0.2 m enters
-the model's histogram. No noise and no ego-motion smear: a sweep is taken in one instant.
+returns the first surface that it meets: a kerb, the side of a box or its roof. So a beam may pass over
+a low vehicle and hit a taller one behind. Ground returns are left out: nothing below 0.2 m enters the
+model's histogram. No noise and no ego-motion smear: a sweep is taken in one instant.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from automot_client.geometry import Box, Pose, local_to_ego
 class LidarModel:
     """Number of beams, mounting height and range in metres.
 
-    Rings look down so that consecutive ones meet the ground between `nearest_m` and `range_m` in a
-    geometric series: a kerb is met at every distance by at least one ring.
+    Rings look down so that consecutive ones meet the ground between `nearest_m` and beyond `range_m` in
+    a geometric series: a kerb is met at every distance by at least one ring.
     """
 
     azimuths: int = 1080
@@ -36,6 +36,16 @@ class LidarModel:
         return (self.height_m - 0.3) / distances
 
 
+@dataclass(frozen=True)
+class _Crossings:
+    """Where azimuths cross obstacles [m]: ray index, distances of entry and exit, obstacle's height."""
+
+    ray: np.ndarray
+    enter: np.ndarray
+    leave: np.ndarray
+    height: np.ndarray
+
+
 class LidarCaster:
     """Casts sweeps in one map. Holds no state between sweeps; safe to share between threads."""
 
@@ -47,64 +57,103 @@ class LidarCaster:
 
     def sweep(self, pose: Pose, vehicles: list[Box]) -> np.ndarray:
         """Points [n, 3] float32: x, y, z in the ego frame, metres, z above ground."""
-        segments, heights = self._segments(pose, vehicles)
-        ray, distance, height = _crossings(segments, heights, self.model)
-        return self._returns(ray, distance, height)
+        kerbs = self._kerb_crossings(pose)
+        boxes = self._box_crossings(pose, vehicles)
+        return self._returns(
+            *(np.concatenate([getattr(kerbs, f), getattr(boxes, f)]) for f in ("ray", "enter", "leave", "height"))
+        )
 
-    def _segments(self, pose: Pose, vehicles: list[Box]) -> tuple[np.ndarray, np.ndarray]:
+    def _kerb_crossings(self, pose: Pose) -> _Crossings:
         offset = self._kerb_centres - (pose.x, pose.y)
         near = np.sum(offset * offset, axis=1) < (self.model.range_m + 5.0) ** 2
-        parts = [self._kerbs[near]]
-        heights = [np.full(int(near.sum()), KERB_HEIGHT_M)]
-        for box in vehicles:
-            if (box.x - pose.x) ** 2 + (box.y - pose.y) ** 2 > (self.model.range_m + box.length) ** 2:
-                continue
-            corners = box.corners()
-            parts.append(np.stack([corners, np.roll(corners, -1, axis=0)], axis=1))
-            heights.append(np.full(4, box.height))
-        return local_to_ego(np.concatenate(parts), pose), np.concatenate(heights)
+        segments = local_to_ego(self._kerbs[near], pose)
+        first = np.arctan2(segments[:, 0, 1], segments[:, 0, 0])
+        turn = _wrap(np.arctan2(segments[:, 1, 1], segments[:, 1, 0]) - first)
+        which, ray = _rays_within(first + np.minimum(turn, 0.0), np.abs(turn), self.model.azimuths)
+        direction = _directions(ray, self.model.azimuths)
+        start = segments[which, 0]
+        edge = segments[which, 1] - start
+        across = _cross(direction, edge)
+        distance = _cross(start, edge) / np.where(np.abs(across) < 1e-9, np.inf, across)
+        return _Crossings(ray, distance, distance, np.full(len(ray), KERB_HEIGHT_M))
 
-    def _returns(self, ray: np.ndarray, distance: np.ndarray, height: np.ndarray) -> np.ndarray:
-        z = self.model.height_m - self._slopes[:, None] * distance
-        reach = np.where((z > 0.0) & (z <= height), distance, np.inf)
+    def _box_crossings(self, pose: Pose, vehicles: list[Box]) -> _Crossings:
+        near = [
+            box
+            for box in vehicles
+            if np.hypot(box.x - pose.x, box.y - pose.y) < self.model.range_m + box.length
+        ]
+        if not near:
+            empty = np.zeros(0)
+            return _Crossings(empty.astype(np.int64), empty, empty, empty)
+        centres = local_to_ego(np.array([(box.x, box.y) for box in near]), pose)
+        corners = local_to_ego(np.array([box.corners() for box in near]), pose)
+        middle = np.arctan2(centres[:, 1], centres[:, 0])
+        spread = _wrap(np.arctan2(corners[..., 1], corners[..., 0]) - middle[:, None])
+        which, ray = _rays_within(middle + spread.min(axis=1), np.ptp(spread, axis=1), self.model.azimuths)
+        yaw = np.array([box.yaw for box in near])[which] - pose.yaw
+        half = np.array([(box.length / 2, box.width / 2) for box in near])[which]
+        direction = _turn(_directions(ray, self.model.azimuths), -yaw)
+        origin = _turn(-centres[which], -yaw)
+        enter, leave = _slab(origin, direction, half)
+        hit = (enter <= leave) & (enter > 0.0)
+        height = np.array([box.height for box in near])[which]
+        return _Crossings(ray[hit], enter[hit], leave[hit], height[hit])
+
+    def _returns(self, ray: np.ndarray, enter: np.ndarray, leave: np.ndarray, height: np.ndarray) -> np.ndarray:
         order = np.argsort(ray, kind="stable")
         starts = np.flatnonzero(np.diff(ray[order], prepend=-1))
         if len(starts) == 0:
             return np.zeros((0, 3), dtype=np.float32)
-        nearest = np.minimum.reduceat(reach[:, order], starts, axis=1)
-        ring, column = np.nonzero(np.isfinite(nearest) & (nearest <= self.model.range_m))
-        hit = nearest[ring, column]
-        azimuth = _azimuth(ray[order][starts][column], self.model.azimuths)
-        z_hit = self.model.height_m - self._slopes[ring] * hit
-        points = np.stack([hit * np.cos(azimuth), hit * np.sin(azimuth), z_hit], axis=1)
-        return points.astype(np.float32)
+        reach = self._reach(enter[order], leave[order], height[order])
+        nearest = np.minimum.reduceat(reach, starts, axis=1)
+        ring, column = np.nonzero(nearest <= self.model.range_m)
+        distance = nearest[ring, column]
+        direction = _directions(ray[order][starts][column], self.model.azimuths)
+        z = self.model.height_m - self._slopes[ring] * distance
+        return np.column_stack([direction * distance[:, None], z]).astype(np.float32)
+
+    def _reach(self, enter: np.ndarray, leave: np.ndarray, height: np.ndarray) -> np.ndarray:
+        """Distance [rings, m] at which each ring's beam meets each obstacle; infinite where it misses."""
+        slopes = self._slopes[:, None]
+        z_enter = self.model.height_m - slopes * enter
+        z_leave = self.model.height_m - slopes * leave
+        side = np.where((z_enter > 0.0) & (z_enter <= height), enter, np.inf)
+        roof = (z_enter > height) & (z_leave <= height)
+        return np.where(roof, (self.model.height_m - height) / slopes, side)
 
 
-def _azimuth(ray: np.ndarray, azimuths: int) -> np.ndarray:
-    return (ray + 0.5) * (2.0 * np.pi / azimuths) - np.pi
-
-
-def _crossings(
-    segments: np.ndarray, heights: np.ndarray, model: LidarModel
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Every crossing of an azimuth with a segment: ray index, distance and height of the segment [m]."""
-    step = 2.0 * np.pi / model.azimuths
-    first = np.arctan2(segments[:, 0, 1], segments[:, 0, 0])
-    turn = np.arctan2(segments[:, 1, 1], segments[:, 1, 0]) - first
-    turn = (turn + np.pi) % (2.0 * np.pi) - np.pi
-    low = first + np.minimum(turn, 0.0)
+def _rays_within(low: np.ndarray, width: np.ndarray, azimuths: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (obstacle, ray) [m] of all azimuths within [low, low + width] radians of each obstacle."""
+    step = 2.0 * np.pi / azimuths
     begin = np.ceil((low + np.pi) / step - 0.5).astype(np.int64)
-    end = np.floor((low + np.abs(turn) + np.pi) / step - 0.5).astype(np.int64)
+    end = np.floor((low + width + np.pi) / step - 0.5).astype(np.int64)
     count = np.maximum(end - begin + 1, 0)
-    which = np.repeat(np.arange(len(segments)), count)
+    which = np.repeat(np.arange(len(low)), count)
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    ray = begin[which] + within
-    azimuth = _azimuth(ray, model.azimuths)
-    direction = np.stack([np.cos(azimuth), np.sin(azimuth)], axis=1)
-    a = segments[which, 0]
-    edge = segments[which, 1] - a
-    denominator = direction[:, 0] * edge[:, 1] - direction[:, 1] * edge[:, 0]
-    safe = np.where(np.abs(denominator) < 1e-9, np.inf, denominator)
-    distance = (a[:, 0] * edge[:, 1] - a[:, 1] * edge[:, 0]) / safe
-    good = distance > 0.05
-    return (ray % model.azimuths)[good], distance[good], heights[which][good]
+    return which, (begin[which] + within) % azimuths
+
+
+def _directions(ray: np.ndarray, azimuths: int) -> np.ndarray:
+    azimuth = (ray + 0.5) * (2.0 * np.pi / azimuths) - np.pi
+    return np.stack([np.cos(azimuth), np.sin(azimuth)], axis=1)
+
+
+def _slab(origin: np.ndarray, direction: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Entry and exit distance [m] of rays with boxes centred on zero and aligned with the axes."""
+    safe = np.where(np.abs(direction) < 1e-12, 1e-12, direction)
+    one, other = (-half - origin) / safe, (half - origin) / safe
+    return np.minimum(one, other).max(axis=1), np.maximum(one, other).min(axis=1)
+
+
+def _turn(points: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.stack([points[:, 0] * cos - points[:, 1] * sin, points[:, 0] * sin + points[:, 1] * cos], axis=1)
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+
+
+def _wrap(angle: np.ndarray) -> np.ndarray:
+    return (angle + np.pi) % (2.0 * np.pi) - np.pi

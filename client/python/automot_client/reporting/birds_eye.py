@@ -34,12 +34,14 @@ class BirdsEye:
         image = Image.new("RGB", (self._size, self._size), palette.GROUND)
         draw = ImageDraw.Draw(image)
         self._quads(draw, self._scene["surfaces"], pose, palette.ROAD)
-        self._quads(draw, self._scene["markings"], pose, palette.MARKING)
+        yellow = self._scene["markings_yellow"]
+        self._quads(draw, self._scene["markings"][~yellow], pose, palette.MARKING)
+        self._quads(draw, self._scene["markings"][yellow], pose, palette.YELLOW_MARKING)
         self._line(draw, local_to_ego(self._near(self._scene["route"], pose), pose), palette.ROUTE, 2)
-        for x, y in self._pixels(lidar):
-            draw.rectangle((x - 1, y - 1, x, y), fill=palette.LIDAR)
         for box in vehicles:
             draw.polygon(self._flat(local_to_ego(box.corners(), pose)), fill=palette.VEHICLE)
+        for x, y in self._pixels(lidar):
+            draw.rectangle((x - 1, y - 1, x, y), fill=palette.LIDAR)
         ego = Box(0.0, 0.0, 0.0, ego_size[0], ego_size[1], 1.0)
         draw.polygon(self._flat(ego.corners()), fill=palette.EGO)
         self._line(draw, np.vstack([[0.0, 0.0], route]) if len(route) else route, palette.PREDICTED_ROUTE, 3)
@@ -57,7 +59,8 @@ class BirdsEye:
             draw.polygon(quad.ravel().tolist(), fill=fill)
 
     def _pixels(self, ego: np.ndarray) -> np.ndarray:
-        ego = np.asarray(ego, dtype=np.float64).reshape(-1, 2) if np.size(ego) == 0 else np.asarray(ego, dtype=np.float64)
+        ego = np.asarray(ego, dtype=np.float64)
+        ego = ego if ego.size else ego.reshape(0, 2)
         column = self._size / 2 + ego[..., 1] * self._scale
         row = self._size * _AHEAD_SHARE - ego[..., 0] * self._scale
         return np.stack([column, row], axis=-1)

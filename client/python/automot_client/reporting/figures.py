@@ -22,7 +22,7 @@ def latency_histogram(values: Sequence[float], period_ms: float | None, css: str
     p50, p99 = (float(np.percentile(values, p)) for p in (50, 99))
     limit = max(p99 * 1.35, p50 * 2, min(period_ms or 0.0, p99 * 3)) or 1.0
     counts, edges = np.histogram(np.minimum(values, limit), bins=60, range=(0.0, limit))
-    chart = Chart((0.0, limit), (0.0, float(counts.max()) * 1.3), width=460, height=190, x_label="ms", y_label="count")
+    chart = Chart((0.0, limit), (0.0, float(counts.max()) * 1.3), width=460, height=190, x_label="ms")
     chart.axes()
     for count, left, right in zip(counts, edges[:-1], edges[1:]):
         if count:
@@ -41,7 +41,7 @@ def staleness_chart(record: RunRecord) -> str:
     chart = _time_chart(record, (0.0, max(1.2, highest * 1.1)), "staleness, s", 190)
     chart.axes()
     chart.level(_SOFT_S, "warn", "soft: STALE")
-    chart.level(_HARD_S, "bad", "hard: EXPIRED")
+    chart.level(_HARD_S, "bad", "hard: EXPIRED", from_right=110)
     chart.line(*series, "c-context")
     return chart.svg("staleness over time")
 

@@ -5,6 +5,7 @@ Colour = tuple[int, int, int]
 GROUND: Colour = (30, 34, 40)
 ROAD: Colour = (62, 67, 75)
 MARKING: Colour = (150, 154, 160)
+YELLOW_MARKING: Colour = (190, 152, 60)
 ROUTE: Colour = (92, 140, 220)
 LIDAR: Colour = (110, 214, 226)
 VEHICLE: Colour = (236, 140, 62)

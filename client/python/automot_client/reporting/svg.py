@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 52, 14, 12, 30
+MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 64, 14, 12, 30
 
 
 def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -69,12 +69,12 @@ class Chart:
             run.append(f"{self.x(x):.1f},{self.y(y):.1f}")
         self._polyline(run, css)
 
-    def level(self, y: float, css: str, text: str) -> None:
-        """A dashed horizontal line with its name, if it lies in the range."""
+    def level(self, y: float, css: str, text: str, from_right: int = 4) -> None:
+        """A dashed horizontal line with its name `from_right` pixels from the right, if in the range."""
         if self.y_range[0] <= y <= self.y_range[1]:
             row = self.y(y)
             self._add(f'<line class="limit {css}" x1="{MARGIN_LEFT}" x2="{self.width - MARGIN_RIGHT}" y1="{row:.1f}" y2="{row:.1f}"/>')
-            self._add(f'<text class="note {css}" x="{self.width - MARGIN_RIGHT - 4}" y="{row - 4:.1f}" text-anchor="end">{html.escape(text)}</text>')
+            self._add(f'<text class="note {css}" x="{self.width - MARGIN_RIGHT - from_right}" y="{row - 4:.1f}" text-anchor="end">{html.escape(text)}</text>')
 
     def marker(self, x: float, css: str, text: str = "", row: int = 0) -> None:
         """A vertical line with its name at the top."""

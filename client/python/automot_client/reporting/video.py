@@ -102,11 +102,10 @@ def draw_on_camera(
     picture = picture.convert("RGB").resize(CAMERA_SIZE, Image.Resampling.BILINEAR)
     model = CameraModel(width=CAMERA_SIZE[0], height=CAMERA_SIZE[1])
     draw = ImageDraw.Draw(picture, "RGBA")
-    ribbon = _ribbon(np.vstack([[1.0, 0.0], route])) if len(route) else np.zeros((0, 4, 2))
-    for quad in ribbon:
-        pixels = _ground_pixels(quad, model)
-        if len(pixels) == 4:
-            draw.polygon(pixels.ravel().tolist(), fill=(*palette.PREDICTED_ROUTE, 120))
+    if len(route):
+        outline = _ground_pixels(_ribbon(np.vstack([[1.0, 0.0], route])), model)
+        if len(outline) >= 3:
+            draw.polygon(outline.ravel().tolist(), fill=(*palette.PREDICTED_ROUTE, 120))
     for x, y in _ground_pixels(targets, model):
         draw.polygon([x, y - 9, x + 9, y, x, y + 9, x - 9, y], outline=palette.TARGET, width=3)
     for x, y in _ground_pixels(waypoints, model):
@@ -115,11 +114,11 @@ def draw_on_camera(
 
 
 def _ribbon(points: np.ndarray) -> np.ndarray:
+    """Outline [2n, 2] of a band along a path [n, 2]."""
     tangent = np.gradient(points, axis=0)
     normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
     normal = normal / np.maximum(np.hypot(normal[:, 0], normal[:, 1])[:, None], 1e-6) * _ROUTE_HALF_WIDTH_M
-    left, right = points - normal, points + normal
-    return np.stack([left[:-1], left[1:], right[1:], right[:-1]], axis=1)
+    return np.concatenate([points - normal, (points + normal)[::-1]])
 
 
 def _ground_pixels(ego: np.ndarray, model: CameraModel) -> np.ndarray:
