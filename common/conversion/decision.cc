@@ -18,8 +18,8 @@ static_assert(static_cast<int>(LateralAction::kTurnRight) == v1::LATERAL_ACTION_
 
 absl::Status CheckSlot(const v1::DecisionSlot& slot) {
   if (!v1::LongitudinalAction_IsValid(slot.longitudinal())) {
-    return absl::InvalidArgumentError(absl::StrCat("decision.slots.longitudinal is ",
-                                                   slot.longitudinal(), ", which is unknown"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("decision.slots.longitudinal is ", slot.longitudinal(), ", which is unknown"));
   }
   if (!v1::LateralAction_IsValid(slot.lateral())) {
     return absl::InvalidArgumentError(
@@ -38,7 +38,7 @@ absl::Status CheckSlot(const v1::DecisionSlot& slot) {
 
 }  // namespace
 
-void ToProto(const Decision& decision, v1::Decision* proto) {
+void DecisionToProto(const Decision& decision, v1::Decision* proto) {
   for (std::size_t i = 0; i < decision.slot_count; ++i) {
     const DecisionSlot& slot = decision.slots.at(i);
     v1::DecisionSlot* out = proto->add_slots();
@@ -52,7 +52,7 @@ void ToProto(const Decision& decision, v1::Decision* proto) {
   }
 }
 
-absl::StatusOr<Decision> FromProto(const v1::Decision& proto) {
+absl::StatusOr<Decision> DecisionFromProto(const v1::Decision& proto) {
   if (proto.slots_size() > kDecisionSlots) {
     return absl::InvalidArgumentError(absl::StrCat("decision.slots has ", proto.slots_size(),
                                                    " entries; the limit is ", kDecisionSlots));

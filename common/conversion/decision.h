@@ -7,10 +7,10 @@
 
 namespace automot::conversion {
 
-void ToProto(const Decision& decision, v1::Decision* proto);
+void DecisionToProto(const Decision& decision, v1::Decision* proto);
 
-// INVALID_ARGUMENT naming field, value and limit: more than 3 slots, text above 31 bytes, a probability outside [0, 1], an unknown
-// action. Slots beyond the message's are default.
-absl::StatusOr<Decision> FromProto(const v1::Decision& proto);
+// INVALID_ARGUMENT naming field, value and limit: more than 3 slots, text above 31 bytes, a
+// probability outside [0, 1], an unknown action. Slots beyond the message's are default.
+absl::StatusOr<Decision> DecisionFromProto(const v1::Decision& proto);
 
 }  // namespace automot::conversion

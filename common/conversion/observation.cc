@@ -45,7 +45,8 @@ std::string Bytes(const std::vector<float>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
 }
 
-// ---------------------------------------------------------------------------------------------------- From the wire
+// ----------------------------------------------------------------------------------------------------
+// From the wire
 
 absl::StatusOr<RgbImage> RawImage(const v1::CameraImage& proto, const ObservationLimits& limits) {
   AUTOMOT_RETURN_IF_ERROR(image::CheckSize(proto.width(), proto.height(), limits.image));
@@ -79,7 +80,7 @@ absl::Status FramesFromProto(const v1::Observation& proto, const ObservationLimi
     return Invalid("camera_images has ", count, " entries; the limit is ", limits.camera_images);
   }
   for (const v1::CameraImage& image : proto.camera_images()) {
-    AUTOMOT_ASSIGN_OR_RETURN(CameraFrame frame, FromProto(image, limits));
+    AUTOMOT_ASSIGN_OR_RETURN(CameraFrame frame, CameraFrameFromProto(image, limits));
     if (!frames->empty() && frame.capture_time_us <= frames->back().capture_time_us) {
       return Invalid("camera_images.capture_time_us is ", frame.capture_time_us, " after ",
                      frames->back().capture_time_us, "; frames come oldest first");
@@ -100,7 +101,8 @@ absl::StatusOr<std::shared_ptr<const LidarPoints>> PointsFromProto(
   auto points = std::make_shared<LidarPoints>();
   points->capture_time_us = time;
   points->xyz = Floats(proto.xyz());
-  if (!std::all_of(points->xyz.begin(), points->xyz.end(), [](float v) { return std::isfinite(v); })) {
+  if (!std::all_of(points->xyz.begin(), points->xyz.end(),
+                   [](float v) { return std::isfinite(v); })) {
     return Invalid("lidar.points.xyz holds a coordinate that is not finite");
   }
   return std::shared_ptr<const LidarPoints>(std::move(points));
@@ -151,7 +153,8 @@ absl::StatusOr<std::shared_ptr<const BevFeature>> BevFromProto(const v1::BevFeat
   auto bev = std::make_shared<BevFeature>();
   bev->channels = static_cast<int>(proto.channels());
   bev->values = Floats(proto.values());
-  if (!std::all_of(bev->values.begin(), bev->values.end(), [](float v) { return std::isfinite(v); })) {
+  if (!std::all_of(bev->values.begin(), bev->values.end(),
+                   [](float v) { return std::isfinite(v); })) {
     return Invalid("bev_feature.values holds a value that is not finite");
   }
   return std::shared_ptr<const BevFeature>(std::move(bev));
@@ -199,7 +202,8 @@ absl::StatusOr<RouteTarget> TargetFromProto(const v1::RouteTarget& proto) {
                      .route_revision = proto.route_revision()};
 }
 
-// ------------------------------------------------------------------------------------------------------ To the wire
+// ------------------------------------------------------------------------------------------------------
+// To the wire
 
 void LidarToProto(const LidarMeasurement& lidar, v1::Lidar* proto) {
   proto->set_half_sweep(lidar.half_sweep);
@@ -215,8 +219,8 @@ void LidarToProto(const LidarMeasurement& lidar, v1::Lidar* proto) {
 
 }  // namespace
 
-absl::StatusOr<CameraFrame> FromProto(const v1::CameraImage& proto,
-                                      const ObservationLimits& limits) {
+absl::StatusOr<CameraFrame> CameraFrameFromProto(const v1::CameraImage& proto,
+                                                 const ObservationLimits& limits) {
   if (!proto.has_capture_time_us()) return Invalid("camera_images.capture_time_us is missing");
   if (!v1::ImageEncoding_IsValid(proto.encoding())) {
     return Invalid("camera_images.encoding is ", proto.encoding(), ", which is unknown");
@@ -231,8 +235,8 @@ absl::StatusOr<CameraFrame> FromProto(const v1::CameraImage& proto,
   return frame;
 }
 
-absl::StatusOr<Observation> FromProto(const v1::Observation& proto,
-                                      const ObservationLimits& limits) {
+absl::StatusOr<Observation> ObservationFromProto(const v1::Observation& proto,
+                                                 const ObservationLimits& limits) {
   if (!proto.has_capture_time_us()) return Invalid("observation.capture_time_us is missing");
   if (!proto.has_ego_state()) return Invalid("observation.ego_state is missing");
   if (!proto.has_route_target()) return Invalid("observation.route_target is missing");
@@ -242,8 +246,8 @@ absl::StatusOr<Observation> FromProto(const v1::Observation& proto,
                            EgoFromProto(proto.ego_state(), observation.capture_time_us));
   AUTOMOT_ASSIGN_OR_RETURN(observation.target, TargetFromProto(proto.route_target()));
   if (proto.has_lidar()) {
-    AUTOMOT_ASSIGN_OR_RETURN(observation.lidar, LidarFromProto(proto.lidar(),
-                                                               observation.capture_time_us, limits));
+    AUTOMOT_ASSIGN_OR_RETURN(observation.lidar,
+                             LidarFromProto(proto.lidar(), observation.capture_time_us, limits));
   }
   if (proto.has_bev_feature()) {
     AUTOMOT_ASSIGN_OR_RETURN(observation.bev_feature, BevFromProto(proto.bev_feature(), limits));
@@ -252,7 +256,7 @@ absl::StatusOr<Observation> FromProto(const v1::Observation& proto,
   return observation;
 }
 
-void ToProto(const CameraFrame& frame, v1::CameraImage* proto) {
+void CameraFrameToProto(const CameraFrame& frame, v1::CameraImage* proto) {
   proto->set_capture_time_us(frame.capture_time_us);
   proto->set_encoding(v1::IMAGE_ENCODING_RAW_RGB);
   proto->set_data(frame.image->pixels.data(), frame.image->pixels.size());
@@ -260,7 +264,7 @@ void ToProto(const CameraFrame& frame, v1::CameraImage* proto) {
   proto->set_height(static_cast<uint32_t>(frame.image->height));
 }
 
-void ToProto(const EgoState& ego, v1::EgoState* proto) {
+void EgoStateToProto(const EgoState& ego, v1::EgoState* proto) {
   proto->set_capture_time_us(ego.capture_time_us);
   if (ego.pose) ToProto(*ego.pose, proto->mutable_pose());
   proto->set_speed_mps(ego.speed_mps);
@@ -268,16 +272,16 @@ void ToProto(const EgoState& ego, v1::EgoState* proto) {
   if (ego.yaw_rate_radps) proto->set_yaw_rate_radps(*ego.yaw_rate_radps);
 }
 
-void ToProto(const RouteTarget& target, v1::RouteTarget* proto) {
+void RouteTargetToProto(const RouteTarget& target, v1::RouteTarget* proto) {
   ToProto(target.current, proto->mutable_current_target_point());
   ToProto(target.next, proto->mutable_next_target_point());
   proto->set_route_revision(target.route_revision);
 }
 
-void ToProto(const Observation& observation, v1::Observation* proto) {
+void ObservationToProto(const Observation& observation, v1::Observation* proto) {
   proto->set_capture_time_us(observation.capture_time_us);
   for (const CameraFrame& frame : observation.camera_frames) {
-    ToProto(frame, proto->add_camera_images());
+    CameraFrameToProto(frame, proto->add_camera_images());
   }
   if (observation.lidar) LidarToProto(*observation.lidar, proto->mutable_lidar());
   if (observation.bev_feature != nullptr) {
@@ -285,8 +289,8 @@ void ToProto(const Observation& observation, v1::Observation* proto) {
     proto->mutable_bev_feature()->set_channels(
         static_cast<uint32_t>(observation.bev_feature->channels));
   }
-  ToProto(observation.ego, proto->mutable_ego_state());
-  ToProto(observation.target, proto->mutable_route_target());
+  EgoStateToProto(observation.ego, proto->mutable_ego_state());
+  RouteTargetToProto(observation.target, proto->mutable_route_target());
 }
 
 }  // namespace automot::conversion

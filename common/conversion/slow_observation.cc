@@ -21,12 +21,12 @@ absl::StatusOr<std::shared_ptr<const LidarHistogram>> HistogramOf(const LidarMea
 
 }  // namespace
 
-void ToProto(const context::SlowObservation& observation,
-             const std::vector<std::shared_ptr<const CameraFrame>>& frames,
-             v1::SlowObservation* proto) {
+void SlowObservationToProto(const context::SlowObservation& observation,
+                            const std::vector<std::shared_ptr<const CameraFrame>>& frames,
+                            v1::SlowObservation* proto) {
   v1::Observation* out = proto->mutable_observation();
   out->set_capture_time_us(observation.ego.capture_time_us);
-  for (const auto& frame : frames) ToProto(*frame, out->add_camera_images());
+  for (const auto& frame : frames) CameraFrameToProto(*frame, out->add_camera_images());
   if (observation.lidar != nullptr) {
     v1::Lidar* lidar = out->mutable_lidar();
     lidar->set_capture_time_us(observation.lidar->capture_time_us);
@@ -35,16 +35,17 @@ void ToProto(const context::SlowObservation& observation,
     lidar->set_half_sweep(observation.lidar->half_sweep ||
                           observation.reasons.Has(Reason::kHalfSweep));
   }
-  ToProto(observation.ego, out->mutable_ego_state());
-  ToProto(observation.target, out->mutable_route_target());
+  EgoStateToProto(observation.ego, out->mutable_ego_state());
+  RouteTargetToProto(observation.target, out->mutable_route_target());
   proto->set_sequence(observation.sequence);
   proto->set_history_only(observation.history_only);
   proto->set_refresh_now(observation.urgent);
 }
 
-absl::StatusOr<std::shared_ptr<context::SlowObservation>> FromProto(
+absl::StatusOr<std::shared_ptr<context::SlowObservation>> SlowObservationFromProto(
     const v1::SlowObservation& proto, const ObservationLimits& limits) {
-  AUTOMOT_ASSIGN_OR_RETURN(Observation observation, FromProto(proto.observation(), limits));
+  AUTOMOT_ASSIGN_OR_RETURN(Observation observation,
+                           ObservationFromProto(proto.observation(), limits));
   auto slow = std::make_shared<context::SlowObservation>();
   for (CameraFrame& frame : observation.camera_frames) {
     slow->frames.push_back(std::make_shared<const CameraFrame>(std::move(frame)));

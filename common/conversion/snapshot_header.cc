@@ -17,7 +17,7 @@ constexpr char kCausal[] = "causal";
 constexpr char kBidirectional[] = "bidirectional";
 
 void LayoutToProto(const ContextLayout& layout, v1::TensorSpec* proto) {
-  proto->set_layout(ToProto(layout.kind));
+  proto->set_layout(KvLayoutToProto(layout.kind));
   proto->set_element_type(layout.element_type == ContextLayout::ElementType::kBFloat16
                               ? v1::ELEMENT_TYPE_BFLOAT16
                               : v1::ELEMENT_TYPE_FLOAT32);
@@ -39,7 +39,7 @@ absl::Status Dimension(const char* field, uint32_t value, int limit, int* out) {
 
 absl::StatusOr<ContextLayout> LayoutFromProto(const v1::TensorSpec& proto) {
   ContextLayout layout;
-  AUTOMOT_ASSIGN_OR_RETURN(layout.kind, FromProto(proto.layout()));
+  AUTOMOT_ASSIGN_OR_RETURN(layout.kind, KvLayoutFromProto(proto.layout()));
   switch (proto.element_type()) {
     case v1::ELEMENT_TYPE_FLOAT32:
       layout.element_type = ContextLayout::ElementType::kFloat32;
@@ -48,8 +48,8 @@ absl::StatusOr<ContextLayout> LayoutFromProto(const v1::TensorSpec& proto) {
       layout.element_type = ContextLayout::ElementType::kBFloat16;
       break;
     default:
-      return absl::InvalidArgumentError(absl::StrCat("tensor_spec.element_type is ",
-                                                     proto.element_type(), ", which is unknown"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("tensor_spec.element_type is ", proto.element_type(), ", which is unknown"));
   }
   AUTOMOT_RETURN_IF_ERROR(
       Dimension("num_layers", proto.num_layers(), ContextLayout::kMaxLayers, &layout.layers));
@@ -97,25 +97,26 @@ absl::StatusOr<std::string> MaskFromProto(v1::InstructionMask mask) {
 
 }  // namespace
 
-void ToProto(const SnapshotId& id, const std::string& session_name, v1::SnapshotId* proto) {
+void SnapshotIdToProto(const SnapshotId& id, const std::string& session_name,
+                       v1::SnapshotId* proto) {
   proto->set_session(session_name);
   proto->set_episode(id.episode);
   proto->set_epoch(id.epoch);
   proto->set_version(id.version);
 }
 
-SnapshotId FromProto(const v1::SnapshotId& proto, uint64_t session) {
+SnapshotId SnapshotIdFromProto(const v1::SnapshotId& proto, uint64_t session) {
   return {.session = session,
           .episode = proto.episode(),
           .epoch = proto.epoch(),
           .version = proto.version()};
 }
 
-v1::KvLayout ToProto(ContextLayout::Kind kind) {
+v1::KvLayout KvLayoutToProto(ContextLayout::Kind kind) {
   return kind == ContextLayout::Kind::kFull ? v1::KV_LAYOUT_FULL : v1::KV_LAYOUT_COMPACT;
 }
 
-absl::StatusOr<ContextLayout::Kind> FromProto(v1::KvLayout kind) {
+absl::StatusOr<ContextLayout::Kind> KvLayoutFromProto(v1::KvLayout kind) {
   switch (kind) {
     case v1::KV_LAYOUT_FULL:
       return ContextLayout::Kind::kFull;
@@ -127,9 +128,9 @@ absl::StatusOr<ContextLayout::Kind> FromProto(v1::KvLayout kind) {
   }
 }
 
-void ToProto(const context::SnapshotHeader& header, const std::string& session_name,
-             v1::SnapshotHeader* proto) {
-  ToProto(header.id, session_name, proto->mutable_id());
+void SnapshotHeaderToProto(const context::SnapshotHeader& header, const std::string& session_name,
+                           v1::SnapshotHeader* proto) {
+  SnapshotIdToProto(header.id, session_name, proto->mutable_id());
   proto->set_capture_time_us(header.capture_time_us);
   for (SessionTimeUs time : header.frame_capture_times_us) proto->add_frame_capture_times_us(time);
   proto->set_history_error_us(header.history_spacing_error_us);
@@ -142,11 +143,11 @@ void ToProto(const context::SnapshotHeader& header, const std::string& session_n
                                   : v1::INSTRUCTION_MASK_CAUSAL);
   proto->set_prompt_template(header.prompt_template);
   proto->set_history_spacing_us(std::llround(header.history_spacing_s * 1e6));
-  ToProto(header.reasons, proto->mutable_reasons());
+  ReasonsToProto(header.reasons, proto->mutable_reasons());
 }
 
-absl::StatusOr<context::SnapshotHeader> FromProto(const v1::SnapshotHeader& proto,
-                                                  uint64_t session) {
+absl::StatusOr<context::SnapshotHeader> SnapshotHeaderFromProto(const v1::SnapshotHeader& proto,
+                                                                uint64_t session) {
   const auto frames = static_cast<std::size_t>(proto.frame_capture_times_us_size());
   if (frames > context::kMaxHistoryFrames) {
     return absl::InvalidArgumentError(absl::StrCat("frame_capture_times_us has ", frames,
@@ -154,7 +155,7 @@ absl::StatusOr<context::SnapshotHeader> FromProto(const v1::SnapshotHeader& prot
                                                    context::kMaxHistoryFrames));
   }
   context::SnapshotHeader header;
-  header.id = FromProto(proto.id(), session);
+  header.id = SnapshotIdFromProto(proto.id(), session);
   header.capture_time_us = proto.capture_time_us();
   header.frame_capture_times_us.assign(proto.frame_capture_times_us().begin(),
                                        proto.frame_capture_times_us().end());
@@ -166,7 +167,7 @@ absl::StatusOr<context::SnapshotHeader> FromProto(const v1::SnapshotHeader& prot
   AUTOMOT_ASSIGN_OR_RETURN(header.instruction_mask, MaskFromProto(proto.instruction_mask()));
   header.prompt_template = proto.prompt_template();
   header.history_spacing_s = static_cast<double>(proto.history_spacing_us()) / 1e6;
-  header.reasons = FromProto(proto.reasons());
+  header.reasons = ReasonsFromProto(proto.reasons());
   return header;
 }
 

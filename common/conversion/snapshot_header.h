@@ -1,4 +1,5 @@
-// automot.v1.SnapshotId and SnapshotHeader <-> context::SnapshotHeader. On the wire a session has its name; in a process its number.
+// automot.v1.SnapshotId and SnapshotHeader <-> context::SnapshotHeader. On the wire a session has
+// its name; in a process its number.
 #pragma once
 
 #include <string>
@@ -10,20 +11,21 @@
 
 namespace automot::conversion {
 
-void ToProto(const SnapshotId& id, const std::string& session_name, v1::SnapshotId* proto);
-SnapshotId FromProto(const v1::SnapshotId& proto, uint64_t session);
+void SnapshotIdToProto(const SnapshotId& id, const std::string& session_name,
+                       v1::SnapshotId* proto);
+SnapshotId SnapshotIdFromProto(const v1::SnapshotId& proto, uint64_t session);
 
-
-v1::KvLayout ToProto(context::ContextLayout::Kind kind);
+v1::KvLayout KvLayoutToProto(context::ContextLayout::Kind kind);
 // INVALID_ARGUMENT for a number that is none of the contract's.
-absl::StatusOr<context::ContextLayout::Kind> FromProto(v1::KvLayout kind);
+absl::StatusOr<context::ContextLayout::Kind> KvLayoutFromProto(v1::KvLayout kind);
 
-void ToProto(const context::SnapshotHeader& header, const std::string& session_name,
-             v1::SnapshotHeader* proto);
+void SnapshotHeaderToProto(const context::SnapshotHeader& header, const std::string& session_name,
+                           v1::SnapshotHeader* proto);
 
-// The header under `session`, whose name the caller compares. INVALID_ARGUMENT naming field, value and limit for sizes and enums that
-// do not fit the plain type; what else a header must satisfy is context::CheckHeader's business.
-absl::StatusOr<context::SnapshotHeader> FromProto(const v1::SnapshotHeader& proto,
-                                                  uint64_t session);
+// The header under `session`, whose name the caller compares. INVALID_ARGUMENT naming field, value
+// and limit for sizes and enums that do not fit the plain type; what else a header must satisfy is
+// context::CheckHeader's business.
+absl::StatusOr<context::SnapshotHeader> SnapshotHeaderFromProto(const v1::SnapshotHeader& proto,
+                                                                uint64_t session);
 
 }  // namespace automot::conversion

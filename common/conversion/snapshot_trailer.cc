@@ -27,26 +27,29 @@ uint64_t GetBigEndian(const std::string& bytes, std::size_t at) {
 
 }  // namespace
 
-void ToProto(const context::SnapshotTrailer& trailer, const SnapshotId& id,
-             const std::string& session_name, uint32_t chunk_count, v1::SnapshotTrailer* proto) {
-  ToProto(id, session_name, proto->mutable_id());
+void SnapshotTrailerToProto(const context::SnapshotTrailer& trailer, const SnapshotId& id,
+                            const std::string& session_name, uint32_t chunk_count,
+                            v1::SnapshotTrailer* proto) {
+  SnapshotIdToProto(id, session_name, proto->mutable_id());
   std::string* digest = proto->mutable_digest();
   PutBigEndian(trailer.digest.high, digest);
   PutBigEndian(trailer.digest.low, digest);
   proto->set_chunk_count(chunk_count);
-  if (trailer.decision) ToProto(*trailer.decision, proto->mutable_decision());
+  if (trailer.decision) DecisionToProto(*trailer.decision, proto->mutable_decision());
   proto->set_refresh_seconds(trailer.timings.total_ms / 1e3);
 }
 
-absl::StatusOr<context::SnapshotTrailer> FromProto(const v1::SnapshotTrailer& proto) {
+absl::StatusOr<context::SnapshotTrailer> SnapshotTrailerFromProto(
+    const v1::SnapshotTrailer& proto) {
   if (proto.digest().size() != kDigestBytes) {
     return absl::InvalidArgumentError(absl::StrCat("trailer.digest has ", proto.digest().size(),
                                                    " bytes; it must have ", kDigestBytes));
   }
   context::SnapshotTrailer trailer;
-  trailer.digest = {.low = GetBigEndian(proto.digest(), 8), .high = GetBigEndian(proto.digest(), 0)};
+  trailer.digest = {.low = GetBigEndian(proto.digest(), 8),
+                    .high = GetBigEndian(proto.digest(), 0)};
   if (proto.has_decision()) {
-    AUTOMOT_ASSIGN_OR_RETURN(trailer.decision, FromProto(proto.decision()));
+    AUTOMOT_ASSIGN_OR_RETURN(trailer.decision, DecisionFromProto(proto.decision()));
   }
   if (std::isfinite(proto.refresh_seconds())) {
     trailer.timings.total_ms = proto.refresh_seconds() * 1e3;

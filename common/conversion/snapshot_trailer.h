@@ -10,10 +10,12 @@
 
 namespace automot::conversion {
 
-void ToProto(const context::SnapshotTrailer& trailer, const SnapshotId& id,
-             const std::string& session_name, uint32_t chunk_count, v1::SnapshotTrailer* proto);
+void SnapshotTrailerToProto(const context::SnapshotTrailer& trailer, const SnapshotId& id,
+                            const std::string& session_name, uint32_t chunk_count,
+                            v1::SnapshotTrailer* proto);
 
-// INVALID_ARGUMENT for a digest that has not 16 bytes or a malformed decision. Of the timings only the total crosses the wire.
-absl::StatusOr<context::SnapshotTrailer> FromProto(const v1::SnapshotTrailer& proto);
+// INVALID_ARGUMENT for a digest that has not 16 bytes or a malformed decision. Of the timings only
+// the total crosses the wire.
+absl::StatusOr<context::SnapshotTrailer> SnapshotTrailerFromProto(const v1::SnapshotTrailer& proto);
 
 }  // namespace automot::conversion
