@@ -83,7 +83,11 @@ class ClosedLoop:
         injector: FaultInjector | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
         camera_model: CameraModel | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._now = monotonic
+        self._sleep = sleep
         self._world = world
         self._planner = planner
         self._recorder = recorder
@@ -97,7 +101,7 @@ class ClosedLoop:
 
     def run(self) -> LoopResult:
         """Drives; ends early, with what there is, on KeyboardInterrupt."""
-        begin = time.monotonic()
+        begin = self._now()
         self._begin_episode()
         try:
             for tick in range(round(self._options.seconds / TICK_S)):
@@ -105,7 +109,7 @@ class ClosedLoop:
                 self._tick(tick, begin)
         except KeyboardInterrupt:
             pass
-        self._result.wall_s = time.monotonic() - begin
+        self._result.wall_s = self._now() - begin
         if self._episode_begin_s < self._result.ticks * TICK_S:
             self._end_episode(EpisodeEnd.TIME_UP, self._world.state())
         self._recorder.add_refreshes(self._planner.take_refreshes())
@@ -125,9 +129,9 @@ class ClosedLoop:
         if not self._options.realtime:
             return
         due = begin + (tick + self._result.missed_ticks) * TICK_S
-        late = time.monotonic() - due
+        late = self._now() - due
         if late < 0:
-            time.sleep(-late)
+            self._sleep(-late)
         elif late >= TICK_S:
             self._result.missed_ticks += int(late / TICK_S)
 
@@ -139,7 +143,7 @@ class ClosedLoop:
         plan, latency_ms, error = self._plan(_observation(state, jpeg, points))
         end = self._world.step(self._control)
         self._result.ticks = tick + 1
-        wall_s = time.monotonic() - begin
+        wall_s = self._now() - begin
         self._record(tick, state, plan, latency_ms, error, wall_s)
         if self._wants_frame(tick):
             self._recorder.add_frame(tick, jpeg, points)
