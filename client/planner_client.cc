@@ -1,9 +1,9 @@
 #include "client/planner_client.h"
 
+#include <grpcpp/create_channel.h>
+
 #include <functional>
 #include <utility>
-
-#include <grpcpp/create_channel.h>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -19,7 +19,8 @@ struct PlannerSession::Shared {
   PlannerClient::Options options;
   std::unique_ptr<v1::PlanningService::Stub> stub;
 
-  // Calls `attempt` until it succeeds, must not be retried, or `timeout` has passed. `*attempts` is how often it was called.
+  // Calls `attempt` until it succeeds, must not be retried, or `timeout` has passed. `*attempts` is
+  // how often it was called.
   absl::Status Call(absl::Duration timeout, int* attempts,
                     const std::function<grpc::Status(grpc::ClientContext*)>& attempt) const {
     const absl::Time deadline = absl::Now() + timeout;
@@ -47,7 +48,8 @@ struct PlannerSession::Shared {
   }
 };
 
-PlannerSession::PlannerSession(std::shared_ptr<Shared> shared, std::string name, v1::OpenSessionResponse opened)
+PlannerSession::PlannerSession(std::shared_ptr<Shared> shared, std::string name,
+                               v1::OpenSessionResponse opened)
     : shared_(std::move(shared)), name_(std::move(name)), opened_(std::move(opened)) {}
 
 PlannerSession::~PlannerSession() { Close().IgnoreError(); }
@@ -68,7 +70,8 @@ absl::StatusOr<v1::PlanResponse> PlannerSession::Plan(const v1::Observation& obs
     return shared_->stub->Plan(context, request, &response);
   });
   if (absl::IsAlreadyExists(status) && attempts > 1) {
-    return absl::UnavailableError("the connection broke after the plan had been accepted; its answer is lost");
+    return absl::UnavailableError(
+        "the connection broke after the plan had been accepted; its answer is lost");
   }
   if (!status.ok()) return status;
   return response;
@@ -125,8 +128,8 @@ absl::StatusOr<std::unique_ptr<PlannerClient>> PlannerClient::Connect(const Opti
   arguments.SetMaxReceiveMessageSize(64 << 20);
   auto shared = std::make_shared<PlannerSession::Shared>();
   shared->options = options;
-  shared->stub =
-      v1::PlanningService::NewStub(grpc::CreateCustomChannel(options.address, credentials, arguments));
+  shared->stub = v1::PlanningService::NewStub(
+      grpc::CreateCustomChannel(options.address, credentials, arguments));
   auto client = std::unique_ptr<PlannerClient>(new PlannerClient(std::move(shared)));
 
   const absl::Time deadline = absl::Now() + options.connect_timeout;
@@ -137,9 +140,10 @@ absl::StatusOr<std::unique_ptr<PlannerClient>> PlannerClient::Connect(const Opti
     last = status.status();
     absl::SleepFor(absl::Milliseconds(50));
   }
-  return absl::DeadlineExceededError(absl::StrCat("the planning service at ", options.address, " is not ready after ",
-                                                  absl::FormatDuration(options.connect_timeout), ": ",
-                                                  last.ok() ? "still warming up" : last.ToString()));
+  return absl::DeadlineExceededError(
+      absl::StrCat("the planning service at ", options.address, " is not ready after ",
+                   absl::FormatDuration(options.connect_timeout), ": ",
+                   last.ok() ? "still warming up" : last.ToString()));
 }
 
 absl::StatusOr<std::unique_ptr<PlannerSession>> PlannerClient::OpenSession(

@@ -2,9 +2,10 @@
 //
 //   PlannerClient::Options options;
 //   options.address = "127.0.0.1:50051";
-//   auto client = PlannerClient::Connect(options);               // waits until the service is ready
-//   auto session = (*client)->OpenSession("car-1", session_options);
-//   auto answer = (*session)->Plan(observation);                 // a trajectory in the ego frame of the observation
+//   auto client = PlannerClient::Connect(options);               // waits until the service is
+//   ready auto session = (*client)->OpenSession("car-1", session_options); auto answer =
+//   (*session)->Plan(observation);                 // a trajectory in the ego frame of the
+//   observation
 //
 // Messages are automot.v1's (proto/automot/v1): units, frames and limits stand on their fields.
 #pragma once
@@ -22,7 +23,8 @@
 
 namespace automot::client {
 
-// One vehicle's writer. Not thread-safe: a vehicle plans one tick at a time. Closes its session when it dies.
+// One vehicle's writer. Not thread-safe: a vehicle plans one tick at a time. Closes its session
+// when it dies.
 class PlannerSession {
  public:
   ~PlannerSession();
@@ -34,8 +36,9 @@ class PlannerSession {
     automot::v1::ContextChoice context;  // default: latest
   };
 
-  // Plans one tick. The sequence is counted here. Errors: as PlanningService.Plan; a call that was retried and had been accepted
-  // before the connection broke ends as UNAVAILABLE, never as a second plan.
+  // Plans one tick. The sequence is counted here. Errors: as PlanningService.Plan; a call that was
+  // retried and had been accepted before the connection broke ends as UNAVAILABLE, never as a
+  // second plan.
   absl::StatusOr<automot::v1::PlanResponse> Plan(const automot::v1::Observation& observation,
                                                  const PlanOptions& options);
   absl::StatusOr<automot::v1::PlanResponse> Plan(const automot::v1::Observation& observation) {
@@ -58,7 +61,8 @@ class PlannerSession {
  private:
   friend class PlannerClient;
   struct Shared;
-  PlannerSession(std::shared_ptr<Shared> shared, std::string name, automot::v1::OpenSessionResponse opened);
+  PlannerSession(std::shared_ptr<Shared> shared, std::string name,
+                 automot::v1::OpenSessionResponse opened);
 
   std::shared_ptr<Shared> shared_;
   std::string name_;
@@ -72,10 +76,10 @@ class PlannerClient {
  public:
   struct Options {
     std::string address = "127.0.0.1:50051";
-    rpc::ChannelTlsOptions tls;                            // empty: plain text
-    absl::Duration connect_timeout = absl::Seconds(30);    // until the service says that it is ready
-    absl::Duration call_timeout = absl::Seconds(5);        // sessions and status
-    absl::Duration plan_timeout = absl::Milliseconds(500); // Plan; reaches the server's queue
+    rpc::ChannelTlsOptions tls;                          // empty: plain text
+    absl::Duration connect_timeout = absl::Seconds(30);  // until the service says that it is ready
+    absl::Duration call_timeout = absl::Seconds(5);      // sessions and status
+    absl::Duration plan_timeout = absl::Milliseconds(500);  // Plan; reaches the server's queue
     RetryPolicy retry;
   };
 
@@ -90,7 +94,8 @@ class PlannerClient {
   absl::StatusOr<automot::v1::GetPlanningStatusResponse> GetStatus();
 
  private:
-  explicit PlannerClient(std::shared_ptr<PlannerSession::Shared> shared) : shared_(std::move(shared)) {}
+  explicit PlannerClient(std::shared_ptr<PlannerSession::Shared> shared)
+      : shared_(std::move(shared)) {}
 
   std::shared_ptr<PlannerSession::Shared> shared_;
 };

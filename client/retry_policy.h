@@ -1,4 +1,5 @@
-// How often and how long a client tries again. Visible in PlannerClient::Options; nothing is retried that is not named here.
+// How often and how long a client tries again. Visible in PlannerClient::Options; nothing is
+// retried that is not named here.
 #pragma once
 
 #include "absl/random/random.h"
@@ -18,10 +19,11 @@ struct RetryPolicy {
 // Decides over one call's attempts. Not thread-safe.
 class RetryState {
  public:
-  RetryState(const RetryPolicy& policy, absl::Time deadline) : policy_(policy), deadline_(deadline) {}
+  RetryState(const RetryPolicy& policy, absl::Time deadline)
+      : policy_(policy), deadline_(deadline) {}
 
-  // True where `status` may be tried again: UNAVAILABLE, or RESOURCE_EXHAUSTED with the server's delay in `server_delay`, and
-  // attempts and time are left. `*delay` is then what to wait first.
+  // True where `status` may be tried again: UNAVAILABLE, or RESOURCE_EXHAUSTED with the server's
+  // delay in `server_delay`, and attempts and time are left. `*delay` is then what to wait first.
   bool ShouldRetry(const absl::Status& status, absl::Duration server_delay, absl::Duration* delay);
 
   int attempts() const { return attempts_; }

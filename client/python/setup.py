@@ -19,7 +19,9 @@ def proto_root() -> Path:
     for root in (HERE / "proto", HERE.parent.parent / "proto"):
         if (root / "automot" / "v1").is_dir():
             return root
-    raise FileNotFoundError("proto/automot/v1 was found neither beside setup.py nor in the repository")
+    raise FileNotFoundError(
+        "proto/automot/v1 was found neither beside setup.py nor in the repository"
+    )
 
 
 def generate(target: Path) -> None:
@@ -40,7 +42,9 @@ def generate(target: Path) -> None:
         (folder / "__init__.py").write_text('"""Generated from proto/."""\n')
     for path in target.rglob("*_pb2*.py*"):
         text = path.read_text()
-        path.write_text(re.sub(r"^from automot\.v1", f"from {PACKAGE}.automot.v1", text, flags=re.M))
+        path.write_text(
+            re.sub(r"^from automot\.v1", f"from {PACKAGE}.automot.v1", text, flags=re.M)
+        )
 
 
 class BuildWithStubs(build_py):
@@ -57,7 +61,9 @@ class SdistWithProtos(sdist):
 
     def make_release_tree(self, base_dir, files) -> None:
         super().make_release_tree(base_dir, files)
-        shutil.copytree(proto_root() / "automot", Path(base_dir) / "proto" / "automot", dirs_exist_ok=True)
+        shutil.copytree(
+            proto_root() / "automot", Path(base_dir) / "proto" / "automot", dirs_exist_ok=True
+        )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-// A bounded queue for many producers and many consumers (D. Vyukov's array queue). Push and pop take no lock, allocate nothing and
-// never wait: a full or empty queue is an answer. Elements are small trivially copyable values, usually pointers.
+// A bounded queue for many producers and many consumers (D. Vyukov's array queue). Push and pop
+// take no lock, allocate nothing and never wait: a full or empty queue is an answer. Elements are
+// small trivially copyable values, usually pointers.
 #pragma once
 
 #include <atomic>
@@ -16,7 +17,8 @@ class BoundedQueue {
 
  public:
   // The capacity is rounded up to a power of two, at least 2.
-  explicit BoundedQueue(size_t capacity) : mask_(RoundUp(capacity) - 1), cells_(new Cell[mask_ + 1]) {
+  explicit BoundedQueue(size_t capacity)
+      : mask_(RoundUp(capacity) - 1), cells_(new Cell[mask_ + 1]) {
     for (size_t i = 0; i <= mask_; ++i) cells_[i].turn.store(i, std::memory_order_relaxed);
   }
 

@@ -10,7 +10,9 @@
 
 namespace automot {
 
-void NameThread(const std::string& name) { pthread_setname_np(pthread_self(), name.substr(0, 15).c_str()); }
+void NameThread(const std::string& name) {
+  pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+}
 
 absl::Status PinThreadToCore(int core) {
   cpu_set_t cores;

@@ -1,4 +1,5 @@
-// Where threads run: the planner owns its core; everything slow runs elsewhere, at lower priority (design 6).
+// Where threads run: the planner owns its core; everything slow runs elsewhere, at lower priority
+// (design 6).
 #pragma once
 
 #include <string>

@@ -20,7 +20,8 @@ Wakeup::Wakeup() : event_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
 Wakeup::~Wakeup() { close(event_fd_); }
 
 void Wakeup::Notify() {
-  // Pairs with PrepareToSleep: either this sees the sleeper, or the sleeper's second look sees the work.
+  // Pairs with PrepareToSleep: either this sees the sleeper, or the sleeper's second look sees the
+  // work.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (sleeping_.exchange(false, std::memory_order_acq_rel)) {
     const uint64_t one = 1;
@@ -37,7 +38,8 @@ void Wakeup::CancelSleep() { sleeping_.store(false, std::memory_order_relaxed); 
 
 void Wakeup::Sleep(absl::Duration timeout) {
   pollfd descriptor{event_fd_, POLLIN, 0};
-  const timespec limit = absl::ToTimespec(timeout < absl::ZeroDuration() ? absl::ZeroDuration() : timeout);
+  const timespec limit =
+      absl::ToTimespec(timeout < absl::ZeroDuration() ? absl::ZeroDuration() : timeout);
   ppoll(&descriptor, 1, timeout == absl::InfiniteDuration() ? nullptr : &limit, nullptr);
   sleeping_.store(false, std::memory_order_relaxed);
   uint64_t drained = 0;

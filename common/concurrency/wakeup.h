@@ -1,4 +1,5 @@
-// Lets one thread sleep until another has work for it. Notify never waits; it makes a system call only when the sleeper sleeps.
+// Lets one thread sleep until another has work for it. Notify never waits; it makes a system call
+// only when the sleeper sleeps.
 #pragma once
 
 #include <atomic>
@@ -7,7 +8,8 @@
 
 namespace automot {
 
-// Any number of notifiers, one sleeper. The sleeper's order is: PrepareToSleep, look for work once more, then Sleep or CancelSleep.
+// Any number of notifiers, one sleeper. The sleeper's order is: PrepareToSleep, look for work once
+// more, then Sleep or CancelSleep.
 class Wakeup {
  public:
   Wakeup();

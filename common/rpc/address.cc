@@ -30,7 +30,8 @@ absl::Status ValidateAddress(std::string_view flag, std::string_view address) {
   if (colon == std::string_view::npos || colon == 0 ||
       !absl::SimpleAtoi(View(address.substr(colon + 1)), &port) || port < 0 || port > 65535) {
     return absl::InvalidArgumentError(absl::StrCat(
-        View(flag), " is '", View(address), "'; expected host:port, unix:PATH or dns:///name:port with a port of 0 to 65535"));
+        View(flag), " is '", View(address),
+        "'; expected host:port, unix:PATH or dns:///name:port with a port of 0 to 65535"));
   }
   return absl::OkStatus();
 }

@@ -11,7 +11,8 @@ namespace automot::rpc {
 // True for 127.0.0.0/8, [::1], localhost and Unix sockets: what needs no TLS by default.
 bool IsLoopback(std::string_view address);
 
-// INVALID_ARGUMENT naming `flag` unless `address` has one of the three forms with a port of 0 .. 65535.
+// INVALID_ARGUMENT naming `flag` unless `address` has one of the three forms with a port of 0 ..
+// 65535.
 absl::Status ValidateAddress(std::string_view flag, std::string_view address);
 
 // Replaces the port of `host:port` by `port`; other forms are returned as they are.

@@ -28,9 +28,9 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentialsFor(
       return absl::InvalidArgumentError("--tls-client-ca needs --tls-cert and --tls-key");
     }
     if (!IsLoopback(address) && !options.insecure) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("address '", address,
-                       "' is reachable beyond loopback: give --tls-cert and --tls-key, or --insecure"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "address '", address,
+          "' is reachable beyond loopback: give --tls-cert and --tls-key, or --insecure"));
     }
     return grpc::InsecureServerCredentials();
   }

@@ -1,14 +1,14 @@
 // Transport security. Loopback needs none; any other address needs TLS or an explicit --insecure.
 #pragma once
 
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server_context.h>
+
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
-
-#include <grpcpp/security/credentials.h>
-#include <grpcpp/security/server_credentials.h>
-#include <grpcpp/server_context.h>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,12 +18,14 @@ namespace automot::rpc {
 struct TlsOptions {
   std::string certificate_file;  // PEM chain; empty: no TLS
   std::string key_file;          // PEM key
-  std::string client_ca_file;    // PEM; non-empty: clients must present a certificate that it signed
-  std::vector<std::string> allowed_clients;  // with client_ca_file: names (subject CN or SAN) let in; empty lets all in
-  bool insecure = false;         // allow plain text beyond loopback
+  std::string client_ca_file;  // PEM; non-empty: clients must present a certificate that it signed
+  std::vector<std::string>
+      allowed_clients;  // with client_ca_file: names (subject CN or SAN) let in; empty lets all in
+  bool insecure = false;  // allow plain text beyond loopback
 };
 
-// INVALID_ARGUMENT where `address` would be open beyond loopback without TLS, or a file cannot be read.
+// INVALID_ARGUMENT where `address` would be open beyond loopback without TLS, or a file cannot be
+// read.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentialsFor(
     const std::string& address, const TlsOptions& options);
 
@@ -45,8 +47,9 @@ class ClientAllowList {
 
  private:
   bool enforced_;
-  std::set<std::string> allowed_;                 // any method
-  std::set<std::pair<std::string, std::string>> allowed_for_method_;  // (method, name): entries "Method=name"
+  std::set<std::string> allowed_;  // any method
+  std::set<std::pair<std::string, std::string>>
+      allowed_for_method_;  // (method, name): entries "Method=name"
 };
 
 }  // namespace automot::rpc

@@ -1,7 +1,6 @@
 #include "common/runtime/announce.h"
 
 #include <cstdio>
-
 #include <nlohmann/json.hpp>
 
 namespace automot {

@@ -1,7 +1,8 @@
 #include "common/runtime/termination.h"
 
-#include <csignal>
 #include <pthread.h>
+
+#include <csignal>
 
 namespace automot {
 namespace {
@@ -19,7 +20,8 @@ sigset_t Signals() {
 TerminationSignals::TerminationSignals() {
   const sigset_t set = Signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);  // a peer that goes away is an error code, not the end of the process
+  std::signal(SIGPIPE,
+              SIG_IGN);  // a peer that goes away is an error code, not the end of the process
 }
 
 int TerminationSignals::Wait() {

@@ -3,7 +3,8 @@
 
 namespace automot {
 
-// Blocks both signals in the calling thread and in every thread started after. Construct first in main.
+// Blocks both signals in the calling thread and in every thread started after. Construct first in
+// main.
 class TerminationSignals {
  public:
   TerminationSignals();

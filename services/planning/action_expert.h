@@ -1,4 +1,5 @@
-// The fast expert as the planning service sees it. Torch-free; torch_action_expert.* implements it, tests have a fake.
+// The fast expert as the planning service sees it. Torch-free; torch_action_expert.* implements it,
+// tests have a fake.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +9,14 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/context/context_snapshot.h"
+#include "common/lidar/histogram.h"
 #include "common/types/observation.h"
 #include "common/types/trajectory.h"
 
 namespace automot::planning {
 
-// A snapshot made ready for the expert (uploaded, wrapped). Immutable; keeps the snapshot alive. Never destroyed on the planning
-// thread: the store's janitor does that.
+// A snapshot made ready for the expert (uploaded, wrapped). Immutable; keeps the snapshot alive.
+// Never destroyed on the planning thread: the store's janitor does that.
 class PreparedContext {
  public:
   virtual ~PreparedContext() = default;
@@ -22,12 +24,13 @@ class PreparedContext {
 
 // Inputs of one tick for one vehicle. Borrowed: everything stays valid and unchanged during Plan.
 struct PlanFeatures {
-  const RgbImage* camera = nullptr;          // uncropped front camera; null: zero picture, or bev_feature given
-  const LidarHistogram* lidar = nullptr;     // null: zero histogram
-  const BevFeature* bev_feature = nullptr;   // in place of camera and LiDAR
-  Vec2 target_points[2];                     // current, next: ego frame, metres
-  double speed_mps = 0.0;                    // metres per second
-  SessionTimeUs capture_time_us = 0;         // of the observation: time of decision slot 0
+  const RgbImage* camera =
+      nullptr;  // uncropped front camera; null: zero picture, or bev_feature given
+  const LidarHistogram* lidar = nullptr;    // null: zero histogram
+  const BevFeature* bev_feature = nullptr;  // in place of camera and LiDAR
+  Vec2 target_points[2];                    // current, next: ego frame, metres
+  double speed_mps = 0.0;                   // metres per second
+  SessionTimeUs capture_time_us = 0;        // of the observation: time of decision slot 0
 };
 
 struct PlanOutput {
@@ -45,16 +48,19 @@ struct ActionExpertInfo {
   int crop_rows = 0;      // top rows of the camera that the BEV encoder reads
   int camera_width = 0;   // camera width that the BEV encoder was made for
   int camera_height = 0;  // and height, before the crop
+  lidar::HistogramOptions lidar_histogram;
 };
 
-// Prepare may be called on any thread but the planning thread, also while Plan runs; everything else belongs to the planning thread.
+// Prepare may be called on any thread but the planning thread, also while Plan runs; everything
+// else belongs to the planning thread.
 class ActionExpert {
  public:
   virtual ~ActionExpert() = default;
 
   virtual const ActionExpertInfo& info() const = 0;
 
-  // Makes a verified snapshot ready. FAILED_PRECONDITION where its revision, layout or dtype does not fit (semantics 2).
+  // Makes a verified snapshot ready. FAILED_PRECONDITION where its revision, layout or dtype does
+  // not fit (semantics 2).
   virtual absl::StatusOr<std::unique_ptr<const PreparedContext>> Prepare(
       std::shared_ptr<const context::ContextSnapshot> snapshot) const = 0;
 
@@ -62,7 +68,8 @@ class ActionExpert {
   virtual absl::Status WarmUp() = 0;
 
   // One tick. Writes `output` in place.
-  virtual absl::Status Plan(const PlanFeatures& features, const PreparedContext& context, PlanOutput* output) = 0;
+  virtual absl::Status Plan(const PlanFeatures& features, const PreparedContext& context,
+                            PlanOutput* output) = 0;
 };
 
 }  // namespace automot::planning

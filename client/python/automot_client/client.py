@@ -133,7 +133,9 @@ class PlannerClient:
         end = time.monotonic() + timeout_s
         while (left := end - time.monotonic()) > 0:
             try:
-                if self._planning.GetPlanningStatus(request, timeout=left, wait_for_ready=True).ready:
+                if self._planning.GetPlanningStatus(
+                    request, timeout=left, wait_for_ready=True
+                ).ready:
                     return
             except grpc.RpcError as error:
                 if error.code() is not grpc.StatusCode.UNAVAILABLE:
@@ -324,9 +326,13 @@ class PlanError(RuntimeError):
 class PlanStream:
     """Plans of one session over one stream, one at a time. Close it, or use it in a `with` block."""
 
-    def __init__(self, session: Session, stub: planning_service_pb2_grpc.PlanningServiceStub) -> None:
+    def __init__(
+        self, session: Session, stub: planning_service_pb2_grpc.PlanningServiceStub
+    ) -> None:
         self._session = session
-        self._requests: queue.SimpleQueue[planning_service_pb2.StreamPlansRequest | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[planning_service_pb2.StreamPlansRequest | None] = (
+            queue.SimpleQueue()
+        )
         self._responses: Any = stub.StreamPlans(iter(self._requests.get, None))
 
     def __enter__(self) -> PlanStream:
@@ -344,7 +350,9 @@ class PlanStream:
                 continue  # An older tick that was superseded.
             if response.status.code != 0:
                 raise PlanError(
-                    response.status.code, response.status.message, response.status.retry_after_ms / 1e3
+                    response.status.code,
+                    response.status.message,
+                    response.status.retry_after_ms / 1e3,
                 )
             return convert.plan_from_proto(response.plan)
         raise PlanError(grpc.StatusCode.UNAVAILABLE.value[0], "the stream ended", 0.0)

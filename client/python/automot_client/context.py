@@ -57,7 +57,9 @@ class ContextSubscription:
     ) -> None:
         self.draining = False
         self._stream: Any = stub.SubscribeContexts(request)
-        self._payload_expected = request.selection != reasoning_service_pb2.CONTEXT_SELECTION_DECISIONS
+        self._payload_expected = (
+            request.selection != reasoning_service_pb2.CONTEXT_SELECTION_DECISIONS
+        )
 
     def __iter__(self) -> Iterator[ContextSnapshot]:
         assembly: _Assembly | None = None
@@ -93,7 +95,9 @@ class _Assembly:
         if not payload:
             return
         spec = header.tensor_spec
-        self._dtype = np.dtype("<f4" if spec.element_type == context_snapshot_pb2.ELEMENT_TYPE_FLOAT32 else "<u2")
+        self._dtype = np.dtype(
+            "<f4" if spec.element_type == context_snapshot_pb2.ELEMENT_TYPE_FLOAT32 else "<u2"
+        )
         rows = spec.num_tokens * spec.num_kv_heads * self._dtype.itemsize
         self._sizes = (rows * spec.key_head_dim, rows * spec.value_head_dim)
         if not 0 < max(self._sizes) <= _MAX_LAYER_BYTES or not 0 < spec.num_layers <= 256:
@@ -116,7 +120,9 @@ class _Assembly:
         if trailer.id != self._header.id:
             raise ContextError("trailer.id differs from header.id")
         if self._payload and trailer.chunk_count != self._chunks:
-            raise ContextError(f"trailer.chunk_count: {trailer.chunk_count}, received {self._chunks}")
+            raise ContextError(
+                f"trailer.chunk_count: {trailer.chunk_count}, received {self._chunks}"
+            )
         header = self._header
         return ContextSnapshot(
             id=convert.snapshot_ref(header.id),
@@ -136,7 +142,9 @@ class _Assembly:
         arrays = []
         for layer, buffers in enumerate(self._buffers):
             if len(buffers[which]) != self._sizes[which]:
-                raise ContextError(f"layer {layer}: {len(buffers[which])} bytes, want {self._sizes[which]}")
+                raise ContextError(
+                    f"layer {layer}: {len(buffers[which])} bytes, want {self._sizes[which]}"
+                )
             array = np.frombuffer(bytes(buffers[which]), dtype=self._dtype)
             arrays.append(array.reshape(spec.num_tokens, spec.num_kv_heads, head_dim))
         return tuple(arrays)

@@ -58,7 +58,9 @@ def decision_from_proto(message: decision_pb2.Decision) -> tuple[DecisionSlot, .
     return tuple(
         DecisionSlot(
             time_us=slot.time_us,
-            action=_word(decision_pb2.LongitudinalAction, slot.longitudinal, "LONGITUDINAL_ACTION_"),
+            action=_word(
+                decision_pb2.LongitudinalAction, slot.longitudinal, "LONGITUDINAL_ACTION_"
+            ),
             text=slot.text,
             probability=slot.probability,
         )
@@ -90,7 +92,9 @@ def plan_from_proto(message: planning_service_pb2.PlanResponse) -> Plan:
         ),
         snapshot=snapshot_ref(provenance.snapshot),
         model_revision=provenance.model_revision,
-        reasons=frozenset(_word(trajectory_pb2.Reason, reason, "REASON_") for reason in provenance.reasons),
+        reasons=frozenset(
+            _word(trajectory_pb2.Reason, reason, "REASON_") for reason in provenance.reasons
+        ),
         staleness_s=_seconds(ages, "context_us"),
         camera_age_s=_seconds(ages, "camera_us"),
         lidar_age_s=_seconds(ages, "lidar_us"),

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automot_client import report
+from automot_client.client import SessionOptions
 from automot_client.driving.faults import FaultInjector, FaultPlan
 from automot_client.driving.planner_port import PlannerPort, ServicePlanner
-from automot_client.client import SessionOptions
 
 if TYPE_CHECKING:
     from automot_client.bridge.world import WorldOptions
@@ -44,26 +44,57 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     defaults = DriveOptions()
     parser = argparse.ArgumentParser(
-        prog="automot-drive", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        prog="automot-drive",
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--planning-address", default="127.0.0.1:50051", metavar="A", help="planning service")
-    parser.add_argument("--reasoning-address", metavar="A", help="reasoning service; gives refresh times")
-    parser.add_argument("--seconds", type=float, default=defaults.seconds, help="simulated time to drive")
+    parser.add_argument(
+        "--planning-address", default="127.0.0.1:50051", metavar="A", help="planning service"
+    )
+    parser.add_argument(
+        "--reasoning-address", metavar="A", help="reasoning service; gives refresh times"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=defaults.seconds, help="simulated time to drive"
+    )
     parser.add_argument("--seed", type=int, default=defaults.seed, help="seed of the first episode")
     parser.add_argument("--density", type=float, default=defaults.density, help="traffic density")
     parser.add_argument("--blocks", type=int, default=defaults.blocks, help="road blocks per map")
-    parser.add_argument("--pace", choices=("realtime", "max"), default=defaults.pace,
-                        help="realtime: REALTIME session paced by the wall clock; max: STEPPED session")
-    parser.add_argument("--reasoning-rate-hz", type=float, default=defaults.reasoning_rate_hz,
-                        help="context refreshes per second of session time")
-    parser.add_argument("--target-point-rule", default=defaults.target_point_rule,
-                        help="route_distance:NEAR,FAR or plan_points:SPACING, metres")
-    parser.add_argument("--out", default=defaults.out, metavar="DIR", help="folder of record and report")
-    parser.add_argument("--video-seconds", type=float, default=defaults.video_seconds,
-                        help="simulated time kept as video, from the start")
-    parser.add_argument("--plan-deadline-s", type=float, help="wall deadline per plan [1 realtime, 60 max]")
-    parser.add_argument("--fault", metavar="KIND@S", help="freeze, kill or restart the reasoning process")
-    parser.add_argument("--fault-duration", type=float, default=10.0, help="simulated seconds to recovery")
+    parser.add_argument(
+        "--pace",
+        choices=("realtime", "max"),
+        default=defaults.pace,
+        help="realtime: REALTIME session paced by the wall clock; max: STEPPED session",
+    )
+    parser.add_argument(
+        "--reasoning-rate-hz",
+        type=float,
+        default=defaults.reasoning_rate_hz,
+        help="context refreshes per second of session time",
+    )
+    parser.add_argument(
+        "--target-point-rule",
+        default=defaults.target_point_rule,
+        help="route_distance:NEAR,FAR or plan_points:SPACING, metres",
+    )
+    parser.add_argument(
+        "--out", default=defaults.out, metavar="DIR", help="folder of record and report"
+    )
+    parser.add_argument(
+        "--video-seconds",
+        type=float,
+        default=defaults.video_seconds,
+        help="simulated time kept as video, from the start",
+    )
+    parser.add_argument(
+        "--plan-deadline-s", type=float, help="wall deadline per plan [1 realtime, 60 max]"
+    )
+    parser.add_argument(
+        "--fault", metavar="KIND@S", help="freeze, kill or restart the reasoning process"
+    )
+    parser.add_argument(
+        "--fault-duration", type=float, default=10.0, help="simulated seconds to recovery"
+    )
     parser.add_argument("--reasoning-pid", type=int, help="process that --fault acts on")
     parser.add_argument("--reasoning-command", help="command that starts it again (restart)")
     return parser.parse_args(arguments)
@@ -78,7 +109,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"automot-drive: {error}", file=sys.stderr)
         return 2
     drive_options = DriveOptions(
-        **{f.name: getattr(options, f.name) for f in dataclasses.fields(DriveOptions) if hasattr(options, f.name)}
+        **{
+            f.name: getattr(options, f.name)
+            for f in dataclasses.fields(DriveOptions)
+            if hasattr(options, f.name)
+        }
     )
     try:
         planner = _connect(options, drive_options)
@@ -118,7 +153,9 @@ def run(
             world,
             planner,
             recorder,
-            LoopOptions(options.seconds, options.pace == "realtime", video_seconds=options.video_seconds),
+            LoopOptions(
+                options.seconds, options.pace == "realtime", video_seconds=options.video_seconds
+            ),
             injector,
             on_progress or (lambda progress: None),
         )
@@ -138,7 +175,9 @@ def show_progress(progress: Progress) -> None:
     live = sys.stdout.isatty()
     tick = round(progress.simulated_s * 20)
     if progress.episode_end is not None:
-        print(f"\n  episode {progress.state.episode} ended: {progress.episode_end.value}", flush=True)
+        print(
+            f"\n  episode {progress.state.episode} ended: {progress.episode_end.value}", flush=True
+        )
     if not live and tick % 100:
         return
     plan = progress.plan

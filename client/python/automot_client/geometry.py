@@ -27,7 +27,8 @@ def local_to_ego(points: np.ndarray, pose: Pose) -> np.ndarray:
     delta = np.asarray(points, dtype=np.float64) - (pose.x, pose.y)
     cos, sin = math.cos(pose.yaw), math.sin(pose.yaw)
     return np.stack(
-        [delta[..., 0] * cos + delta[..., 1] * sin, delta[..., 1] * cos - delta[..., 0] * sin], axis=-1
+        [delta[..., 0] * cos + delta[..., 1] * sin, delta[..., 1] * cos - delta[..., 0] * sin],
+        axis=-1,
     )
 
 

@@ -51,9 +51,17 @@ class CameraRenderer:
         _draw_skyline(draw, self.model, pose.yaw)
         self._draw_kerbs(draw, pose)
         self._draw_flat(draw, pose, self._map.surfaces, self._surface_centres, _RANGE_M, _ASPHALT)
-        for colour, chosen in ((_WHITE, ~self._map.markings_yellow), (_YELLOW, self._map.markings_yellow)):
+        for colour, chosen in (
+            (_WHITE, ~self._map.markings_yellow),
+            (_YELLOW, self._map.markings_yellow),
+        ):
             self._draw_flat(
-                draw, pose, self._map.markings[chosen], self._marking_centres[chosen], _MARKING_RANGE_M, colour
+                draw,
+                pose,
+                self._map.markings[chosen],
+                self._marking_centres[chosen],
+                _MARKING_RANGE_M,
+                colour,
             )
         self._draw_vehicles(draw, pose, vehicles)
         return image
@@ -103,7 +111,9 @@ class CameraRenderer:
                 points = self.model.to_camera(face.points[:, :2], face.points[:, 2], pose)[None]
                 polygons, index = visible_polygons(points, self.model)
                 if len(index):
-                    fill = _hazed(np.array(face.colour, dtype=np.float64), points[0, :, 2].mean(keepdims=True))[0]
+                    fill = _hazed(
+                        np.array(face.colour, dtype=np.float64), points[0, :, 2].mean(keepdims=True)
+                    )[0]
                     draw.polygon(polygons[0], fill=fill)
 
 
@@ -134,7 +144,12 @@ def _draw_skyline(draw: ImageDraw.ImageDraw, model: CameraModel, yaw: float) -> 
     """Far hills: a fixed profile over the compass, so that turning is visible even on bare ground."""
     columns = np.linspace(0, model.width, 65)
     bearing = yaw + np.arctan((columns - model.width / 2) / model.focal_px)
-    profile = 5.5 + 2.2 * np.sin(3 * bearing) + 1.6 * np.sin(7 * bearing + 1.0) + 0.9 * np.sin(17 * bearing + 2.0)
+    profile = (
+        5.5
+        + 2.2 * np.sin(3 * bearing)
+        + 1.6 * np.sin(7 * bearing + 1.0)
+        + 0.9 * np.sin(17 * bearing + 2.0)
+    )
     rows = model.height / 2 - profile * model.height / 256
     line = np.stack([columns, rows], axis=1).ravel().tolist()
     horizon = model.height / 2 + 1

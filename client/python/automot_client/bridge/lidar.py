@@ -60,7 +60,10 @@ class LidarCaster:
         kerbs = self._kerb_crossings(pose)
         boxes = self._box_crossings(pose, vehicles)
         return self._returns(
-            *(np.concatenate([getattr(kerbs, f), getattr(boxes, f)]) for f in ("ray", "enter", "leave", "height"))
+            *(
+                np.concatenate([getattr(kerbs, f), getattr(boxes, f)])
+                for f in ("ray", "enter", "leave", "height")
+            )
         )
 
     def _kerb_crossings(self, pose: Pose) -> _Crossings:
@@ -90,7 +93,9 @@ class LidarCaster:
         corners = local_to_ego(np.array([box.corners() for box in near]), pose)
         middle = np.arctan2(centres[:, 1], centres[:, 0])
         spread = _wrap(np.arctan2(corners[..., 1], corners[..., 0]) - middle[:, None])
-        which, ray = _rays_within(middle + spread.min(axis=1), np.ptp(spread, axis=1), self.model.azimuths)
+        which, ray = _rays_within(
+            middle + spread.min(axis=1), np.ptp(spread, axis=1), self.model.azimuths
+        )
         yaw = np.array([box.yaw for box in near])[which] - pose.yaw
         half = np.array([(box.length / 2, box.width / 2) for box in near])[which]
         direction = _turn(_directions(ray, self.model.azimuths), -yaw)
@@ -100,7 +105,9 @@ class LidarCaster:
         height = np.array([box.height for box in near])[which]
         return _Crossings(ray[hit], enter[hit], leave[hit], height[hit])
 
-    def _returns(self, ray: np.ndarray, enter: np.ndarray, leave: np.ndarray, height: np.ndarray) -> np.ndarray:
+    def _returns(
+        self, ray: np.ndarray, enter: np.ndarray, leave: np.ndarray, height: np.ndarray
+    ) -> np.ndarray:
         order = np.argsort(ray, kind="stable")
         starts = np.flatnonzero(np.diff(ray[order], prepend=-1))
         if len(starts) == 0:
@@ -123,7 +130,9 @@ class LidarCaster:
         return np.where(roof, (self.model.height_m - height) / slopes, side)
 
 
-def _rays_within(low: np.ndarray, width: np.ndarray, azimuths: int) -> tuple[np.ndarray, np.ndarray]:
+def _rays_within(
+    low: np.ndarray, width: np.ndarray, azimuths: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Pairs (obstacle, ray) [m] of all azimuths within [low, low + width] radians of each obstacle."""
     step = 2.0 * np.pi / azimuths
     begin = np.ceil((low + np.pi) / step - 0.5).astype(np.int64)
@@ -139,7 +148,9 @@ def _directions(ray: np.ndarray, azimuths: int) -> np.ndarray:
     return np.stack([np.cos(azimuth), np.sin(azimuth)], axis=1)
 
 
-def _slab(origin: np.ndarray, direction: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _slab(
+    origin: np.ndarray, direction: np.ndarray, half: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Entry and exit distance [m] of rays with boxes centred on zero and aligned with the axes."""
     safe = np.where(np.abs(direction) < 1e-12, 1e-12, direction)
     one, other = (-half - origin) / safe, (half - origin) / safe
@@ -148,7 +159,9 @@ def _slab(origin: np.ndarray, direction: np.ndarray, half: np.ndarray) -> tuple[
 
 def _turn(points: np.ndarray, angle: np.ndarray) -> np.ndarray:
     cos, sin = np.cos(angle), np.sin(angle)
-    return np.stack([points[:, 0] * cos - points[:, 1] * sin, points[:, 0] * sin + points[:, 1] * cos], axis=1)
+    return np.stack(
+        [points[:, 0] * cos - points[:, 1] * sin, points[:, 0] * sin + points[:, 1] * cos], axis=1
+    )
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:

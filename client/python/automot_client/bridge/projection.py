@@ -40,7 +40,8 @@ class CameraModel:
         """Camera coordinates [..., 3] beyond the near plane to pixels [..., 2] (column, row)."""
         scale = self.focal_px / points[..., 2]
         return np.stack(
-            [self.width / 2 + points[..., 0] * scale, self.height / 2 + points[..., 1] * scale], axis=-1
+            [self.width / 2 + points[..., 0] * scale, self.height / 2 + points[..., 1] * scale],
+            axis=-1,
         )
 
 
@@ -62,7 +63,9 @@ def clip_near(polygon: np.ndarray, near: float = NEAR_M) -> np.ndarray:
     return np.array(out)
 
 
-def visible_polygons(points: np.ndarray, model: CameraModel) -> tuple[list[list[float]], np.ndarray]:
+def visible_polygons(
+    points: np.ndarray, model: CameraModel
+) -> tuple[list[list[float]], np.ndarray]:
     """Projects equal-sized polygons [n, k, 3] (camera frame).
 
     Returns flat pixel lists ready for drawing and the index [m] of the polygon each came from; polygons
@@ -89,5 +92,8 @@ def _touches_picture(pixels: np.ndarray, model: CameraModel) -> np.ndarray:
         return np.zeros(0, dtype=bool)
     low, high = pixels.min(axis=1), pixels.max(axis=1)
     return (
-        (high[:, 0] >= 0) & (low[:, 0] <= model.width) & (high[:, 1] >= 0) & (low[:, 1] <= model.height)
+        (high[:, 0] >= 0)
+        & (low[:, 0] <= model.width)
+        & (high[:, 1] >= 0)
+        & (low[:, 1] <= model.height)
     )

@@ -120,7 +120,12 @@ def _marking_quads(border: LaneBorder) -> np.ndarray:
         starts, ends = points[:-1], points[1:]
     tangent = ends - starts
     norm = np.hypot(tangent[:, 0], tangent[:, 1])[:, None]
-    side = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1) / np.maximum(norm, 1e-9) * LINE_WIDTH_M / 2
+    side = (
+        np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
+        / np.maximum(norm, 1e-9)
+        * LINE_WIDTH_M
+        / 2
+    )
     return np.stack([starts - side, ends - side, ends + side, starts + side], axis=1)
 
 

@@ -70,7 +70,11 @@ def _advance(
     best, choices = [], []
     for next_lane in after:
         options = [
-            (cost[enter] + _change_cost(enter, leave, here) + _gap_cost(here[leave], next_lane), enter, leave)
+            (
+                cost[enter] + _change_cost(enter, leave, here) + _gap_cost(here[leave], next_lane),
+                enter,
+                leave,
+            )
             for enter in range(len(here))
             for leave in range(len(here))
         ]
@@ -87,7 +91,9 @@ def _change_cost(enter: int, leave: int, road: Sequence[Lane]) -> float:
 
 
 def _gap_cost(lane: Lane, next_lane: Lane) -> float:
-    gap = np.hypot(*(np.asarray(lane.position(lane.length, 0)) - np.asarray(next_lane.position(0, 0))))
+    gap = np.hypot(
+        *(np.asarray(lane.position(lane.length, 0)) - np.asarray(next_lane.position(0, 0)))
+    )
     return 0.0 if gap < _CONNECT_TOLERANCE_M else _DISCONNECTED_COST + float(gap)
 
 
@@ -189,7 +195,9 @@ class TargetPointRule:
             )
         near, far = float(match[2]), float(match[3] or 0.0)
         if near <= 0.0 or (match[3] is not None and far <= near):
-            raise ValueError(f"target_point_rule {text!r}: distances must be positive and increasing")
+            raise ValueError(
+                f"target_point_rule {text!r}: distances must be positive and increasing"
+            )
         self._select: Callable[[Route], tuple[np.ndarray, int]]
         if match[1] == "route_distance":
             self._select = lambda route: self._sliding(route, near, far)

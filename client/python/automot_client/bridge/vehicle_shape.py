@@ -76,7 +76,9 @@ def _block(
     return np.concatenate([ground, points[:, 2:]], axis=1)
 
 
-def _solid(corners: np.ndarray, side: Colour, top: Colour, camera: tuple[float, float, float]) -> list[Face]:
+def _solid(
+    corners: np.ndarray, side: Colour, top: Colour, camera: tuple[float, float, float]
+) -> list[Face]:
     faces = []
     for indices, light in _SIDES:
         points = corners[list(indices)]
@@ -86,7 +88,9 @@ def _solid(corners: np.ndarray, side: Colour, top: Colour, camera: tuple[float, 
     return faces
 
 
-def _faces_camera(points: np.ndarray, corners: np.ndarray, camera: tuple[float, float, float]) -> bool:
+def _faces_camera(
+    points: np.ndarray, corners: np.ndarray, camera: tuple[float, float, float]
+) -> bool:
     outward = points.mean(axis=0)[:2] - corners.mean(axis=0)[:2]
     view = np.array(camera[:2]) - points.mean(axis=0)[:2]
     return float(outward @ view) > 0.0
@@ -121,6 +125,8 @@ def _wheels(box: Box, camera: tuple[float, float, float]) -> list[Face]:
     for x in (-0.31 * box.length, 0.31 * box.length):
         angle = np.linspace(0, 2 * np.pi, 9)[:-1]
         ring = np.stack([x + 0.34 * np.cos(angle), np.full(8, y)], axis=1)
-        points = np.concatenate([ego_to_local(ring, pose), (0.34 + 0.34 * np.sin(angle))[:, None]], axis=1)
+        points = np.concatenate(
+            [ego_to_local(ring, pose), (0.34 + 0.34 * np.sin(angle))[:, None]], axis=1
+        )
         faces.append(Face(points, _TYRE))
     return faces

@@ -18,9 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from automot_client.geometry import Box, Pose
-from automot_client.bridge.road_map import LaneBorder, LaneShape, LineKind, RoadMap, sample_positions
+from automot_client.bridge.road_map import (
+    LaneBorder,
+    LaneShape,
+    LineKind,
+    RoadMap,
+    sample_positions,
+)
 from automot_client.bridge.route import Route, TargetPointRule, build_centre_line, choose_lanes
+from automot_client.geometry import Box, Pose
 from automot_client.types import Control
 
 TICK_US = 50_000
@@ -167,7 +173,9 @@ class World:
 
     def _pose(self) -> Pose:
         vehicle = self._env.vehicle
-        return Pose(float(vehicle.position[0]), float(vehicle.position[1]), float(vehicle.heading_theta))
+        return Pose(
+            float(vehicle.position[0]), float(vehicle.position[1]), float(vehicle.heading_theta)
+        )
 
     def _traffic(self) -> Iterator[Box]:
         ego = self._env.vehicle

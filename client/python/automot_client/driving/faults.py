@@ -67,7 +67,11 @@ class FaultInjector:
             self._send(self._pid, stop)
             what = "frozen" if self._plan.kind == "freeze" else "killed"
             return FaultEvent(simulated_s, f"reasoning {what}")
-        if self._begun and not self._ended and simulated_s >= self._plan.at_s + self._plan.duration_s:
+        if (
+            self._begun
+            and not self._ended
+            and simulated_s >= self._plan.at_s + self._plan.duration_s
+        ):
             return self._recover(simulated_s)
         return None
 

@@ -183,7 +183,10 @@ class ClosedLoop:
                 self._result.events.append(event)
 
     def _wants_frame(self, tick: int) -> bool:
-        return tick % self._options.frame_every_ticks == 0 and tick * TICK_S < self._options.video_seconds
+        return (
+            tick % self._options.frame_every_ticks == 0
+            and tick * TICK_S < self._options.video_seconds
+        )
 
     def _record(
         self,

@@ -146,6 +146,8 @@ class _RefreshListener:
         with self._lock:
             self._subscription = subscription
         for snapshot in subscription:
-            refresh = Refresh(snapshot.id, snapshot.capture_time_us, snapshot.refresh_s, snapshot.decision)
+            refresh = Refresh(
+                snapshot.id, snapshot.capture_time_us, snapshot.refresh_s, snapshot.decision
+            )
             with self._lock:
                 self._collected.append(refresh)

@@ -1,10 +1,10 @@
 """The record of a run on disk, from which the report is made.
 
-    run.json         how the run was made, its ends and events
-    ticks.jsonl      one line per tick: world, answer, latency
-    refreshes.jsonl  one line per announced context snapshot
-    maps/N.npz       static scene and route of episode N
-    frames/T.jpg     camera picture of tick T; frames/T.npy its LiDAR cells [n, 2] (ego frame, metres)
+run.json         how the run was made, its ends and events
+ticks.jsonl      one line per tick: world, answer, latency
+refreshes.jsonl  one line per announced context snapshot
+maps/N.npz       static scene and route of episode N
+frames/T.jpg     camera picture of tick T; frames/T.npy its LiDAR cells [n, 2] (ego frame, metres)
 """
 
 from __future__ import annotations
@@ -41,8 +41,12 @@ class RunRecorder:
 
     def add_map(self, episode: int, road_map: RoadMap, route: np.ndarray) -> None:
         """Keeps the static scene of an episode; route [n, 2] in the local frame."""
-        arrays = {field.name: getattr(road_map, field.name) for field in dataclasses.fields(road_map)}
-        self._submit(np.savez_compressed, self.folder / "maps" / f"{episode}.npz", route=route, **arrays)
+        arrays = {
+            field.name: getattr(road_map, field.name) for field in dataclasses.fields(road_map)
+        }
+        self._submit(
+            np.savez_compressed, self.folder / "maps" / f"{episode}.npz", route=route, **arrays
+        )
 
     def add_frame(self, tick: int, jpeg: bytes, lidar: np.ndarray) -> None:
         """Keeps picture and LiDAR of a tick."""

@@ -37,14 +37,21 @@ class BirdsEye:
         yellow = self._scene["markings_yellow"]
         self._quads(draw, self._scene["markings"][~yellow], pose, palette.MARKING)
         self._quads(draw, self._scene["markings"][yellow], pose, palette.YELLOW_MARKING)
-        self._line(draw, local_to_ego(self._near(self._scene["route"], pose), pose), palette.ROUTE, 2)
+        self._line(
+            draw, local_to_ego(self._near(self._scene["route"], pose), pose), palette.ROUTE, 2
+        )
         for box in vehicles:
             draw.polygon(self._flat(local_to_ego(box.corners(), pose)), fill=palette.VEHICLE)
         for x, y in self._pixels(lidar):
             draw.rectangle((x - 1, y - 1, x, y), fill=palette.LIDAR)
         ego = Box(0.0, 0.0, 0.0, ego_size[0], ego_size[1], 1.0)
         draw.polygon(self._flat(ego.corners()), fill=palette.EGO)
-        self._line(draw, np.vstack([[0.0, 0.0], route]) if len(route) else route, palette.PREDICTED_ROUTE, 3)
+        self._line(
+            draw,
+            np.vstack([[0.0, 0.0], route]) if len(route) else route,
+            palette.PREDICTED_ROUTE,
+            3,
+        )
         self._dots(draw, waypoints, palette.WAYPOINT, 4)
         for x, y in self._pixels(target_points):
             draw.polygon([x, y - 6, x + 6, y, x, y + 6, x - 6, y], outline=palette.TARGET, width=2)
@@ -53,7 +60,9 @@ class BirdsEye:
     def _near(self, points: np.ndarray, pose: Pose) -> np.ndarray:
         return points[np.hypot(*(points - (pose.x, pose.y)).T) < self._reach]
 
-    def _quads(self, draw: ImageDraw.ImageDraw, quads: np.ndarray, pose: Pose, fill: palette.Colour) -> None:
+    def _quads(
+        self, draw: ImageDraw.ImageDraw, quads: np.ndarray, pose: Pose, fill: palette.Colour
+    ) -> None:
         near = np.hypot(*(quads.mean(axis=1) - (pose.x, pose.y)).T) < self._reach
         for quad in self._pixels(local_to_ego(quads[near], pose)):
             draw.polygon(quad.ravel().tolist(), fill=fill)
@@ -68,10 +77,14 @@ class BirdsEye:
     def _flat(self, ego: np.ndarray) -> list[float]:
         return self._pixels(ego).ravel().tolist()
 
-    def _line(self, draw: ImageDraw.ImageDraw, ego: np.ndarray, fill: palette.Colour, width: int) -> None:
+    def _line(
+        self, draw: ImageDraw.ImageDraw, ego: np.ndarray, fill: palette.Colour, width: int
+    ) -> None:
         if len(ego) > 1:
             draw.line(self._flat(ego), fill=fill, width=width, joint="curve")
 
-    def _dots(self, draw: ImageDraw.ImageDraw, ego: np.ndarray, fill: palette.Colour, radius: int) -> None:
+    def _dots(
+        self, draw: ImageDraw.ImageDraw, ego: np.ndarray, fill: palette.Colour, radius: int
+    ) -> None:
         for x, y in self._pixels(ego):
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)

@@ -15,18 +15,29 @@ _SOFT_S, _HARD_S = 0.5, 1.0
 ACTIONS = ("STOP", "SLOW", "KEEP", "ACCELERATE", "UNPARSED")
 
 
-def latency_histogram(values: Sequence[float], period_ms: float | None, css: str, title: str) -> str:
+def latency_histogram(
+    values: Sequence[float], period_ms: float | None, css: str, title: str
+) -> str:
     """Histogram of latencies in milliseconds with p50, p99, maximum and the loop's period."""
     if not values:
         return ""
     p50, p99 = (float(np.percentile(values, p)) for p in (50, 99))
     limit = max(p99 * 1.35, p50 * 2, min(period_ms or 0.0, p99 * 3)) or 1.0
     counts, edges = np.histogram(np.minimum(values, limit), bins=60, range=(0.0, limit))
-    chart = Chart((0.0, limit), (0.0, float(counts.max()) * 1.3), width=460, height=190, x_label="ms")
+    chart = Chart(
+        (0.0, limit), (0.0, float(counts.max()) * 1.3), width=460, height=190, x_label="ms"
+    )
     chart.axes()
     for count, left, right in zip(counts, edges[:-1], edges[1:]):
         if count:
-            chart.span(left, right, f"bar {css}", 0.0, float(count), f"{left:.1f} to {right:.1f} ms: {count}")
+            chart.span(
+                left,
+                right,
+                f"bar {css}",
+                0.0,
+                float(count),
+                f"{left:.1f} to {right:.1f} ms: {count}",
+            )
     chart.marker(p50, "strong", f"p50 {p50:.1f}", 0)
     chart.marker(p99, "strong", f"p99 {p99:.1f}, max {max(values):.1f}", 1)
     if period_ms is not None and period_ms <= limit:
@@ -83,7 +94,11 @@ def decision_chart(record: RunRecord) -> str:
     reasons = sorted({reason for plan in record.plans for reason in plan["reasons"]})
     rows: list[tuple[str, Callable[[dict[str, Any]], str | None], Callable[[str], str]]] = [
         ("tick", lambda tick: _first_action(tick, "decision"), lambda word: f"act-{word.lower()}"),
-        ("context", lambda tick: _first_action(tick, "context_decision"), lambda word: f"act-{word.lower()}"),
+        (
+            "context",
+            lambda tick: _first_action(tick, "context_decision"),
+            lambda word: f"act-{word.lower()}",
+        ),
     ]
     for reason in reasons:
         rows.append((_short(reason), _has_reason(reason), lambda word: "reason"))
@@ -93,7 +108,14 @@ def decision_chart(record: RunRecord) -> str:
         base = len(rows) - 1 - number
         chart.row_label(base + 0.5, name)
         for begin, end, word in _spans(record, value_of):
-            chart.span(begin, end, css_of(word), base + 0.14, base + 0.86, f"{name}: {word}, {begin:.2f} to {end:.2f} s")
+            chart.span(
+                begin,
+                end,
+                css_of(word),
+                base + 0.14,
+                base + 0.86,
+                f"{name}: {word}, {begin:.2f} to {end:.2f} s",
+            )
     return chart.svg("decisions and reasons over time")
 
 
@@ -145,8 +167,15 @@ def _has_reason(reason: str) -> Callable[[dict[str, Any]], str | None]:
 
 
 def _short(reason: str) -> str:
-    words = {"ROUTE_CHANGED": "route", "SHORT_HISTORY": "history", "CONTEXT_FROM_FUTURE": "future",
-             "MODALITY_SKEW": "skew", "NO_CONTEXT": "no ctx", "HALF_SWEEP": "half", "TIME_JUMP": "jump"}
+    words = {
+        "ROUTE_CHANGED": "route",
+        "SHORT_HISTORY": "history",
+        "CONTEXT_FROM_FUTURE": "future",
+        "MODALITY_SKEW": "skew",
+        "NO_CONTEXT": "no ctx",
+        "HALF_SWEEP": "half",
+        "TIME_JUMP": "jump",
+    }
     return words.get(reason, reason.lower().replace("_", " "))
 
 

@@ -26,7 +26,9 @@ def render(record: RunRecord, summary: dict[str, Any], video: EmbeddedVideo | No
         tiles=_tiles(summary),
         video=_video(video),
         legend=_legend(),
-        planning_histogram=figures.latency_histogram(planning, period, "b-planning", "planning latency"),
+        planning_histogram=figures.latency_histogram(
+            planning, period, "b-planning", "planning latency"
+        ),
         reasoning_histogram=figures.latency_histogram(
             reasoning, 1e3 / summary["reasoning_rate_hz"], "b-context", "reasoning latency"
         )
@@ -38,7 +40,9 @@ def render(record: RunRecord, summary: dict[str, Any], video: EmbeddedVideo | No
         latency=figures.latency_chart(record),
         speed=figures.speed_chart(record),
         decisions=figures.decision_chart(record),
-        actions="".join(f'<li><i class="act-{a.lower()}"></i>{a.lower()}</li>' for a in figures.ACTIONS),
+        actions="".join(
+            f'<li><i class="act-{a.lower()}"></i>{a.lower()}</li>' for a in figures.ACTIONS
+        ),
         events=_events(summary),
         reasons=_reasons(summary),
         stages=_stages(record),
@@ -70,12 +74,36 @@ def _tiles(summary: dict[str, Any]) -> str:
     reasoning = summary["reasoning_ms"]
     tiles = [
         ("Ticks", f"{summary['ticks']}", f"{summary['missed_ticks']} missed"),
-        ("Plans failed", f"{summary['plans_failed']}", f"{summary['plans_fallback']} by fallback, {summary['plans_flagged']} flagged"),
-        ("Planning p50", _number(planning["p50"], "ms"), f"p99 {_number(planning['p99'], 'ms')}, max {_number(planning['max'], 'ms')}"),
-        ("Reasoning p50", _number(reasoning["p50"], "ms"), f"p99 {_number(reasoning['p99'], 'ms')}"),
-        ("Staleness p50", _number(staleness["p50"], "s"), f"p99 {_number(staleness['p99'], 's')}, max {_number(staleness['max'], 's')}"),
-        ("Snapshots used", f"{summary['snapshots_used']}", f"lane {summary['lane'].replace('_', ' ')}"),
-        ("Route completion", _percent(summary["route_completion"]), f"{summary['episodes']} episodes, {summary['arrived']} arrived"),
+        (
+            "Plans failed",
+            f"{summary['plans_failed']}",
+            f"{summary['plans_fallback']} by fallback, {summary['plans_flagged']} flagged",
+        ),
+        (
+            "Planning p50",
+            _number(planning["p50"], "ms"),
+            f"p99 {_number(planning['p99'], 'ms')}, max {_number(planning['max'], 'ms')}",
+        ),
+        (
+            "Reasoning p50",
+            _number(reasoning["p50"], "ms"),
+            f"p99 {_number(reasoning['p99'], 'ms')}",
+        ),
+        (
+            "Staleness p50",
+            _number(staleness["p50"], "s"),
+            f"p99 {_number(staleness['p99'], 's')}, max {_number(staleness['max'], 's')}",
+        ),
+        (
+            "Snapshots used",
+            f"{summary['snapshots_used']}",
+            f"lane {summary['lane'].replace('_', ' ')}",
+        ),
+        (
+            "Route completion",
+            _percent(summary["route_completion"]),
+            f"{summary['episodes']} episodes, {summary['arrived']} arrived",
+        ),
         ("Collisions", f"{summary['collisions']}", f"{summary['off_road']} off road"),
     ]
     return "".join(
@@ -94,14 +122,17 @@ def _video(video: EmbeddedVideo | None) -> str:
 
 def _legend() -> str:
     return "".join(
-        f'<li><i style="background:{palette.css(colour)}"></i>{name}</li>' for name, colour in palette.LEGEND
+        f'<li><i style="background:{palette.css(colour)}"></i>{name}</li>'
+        for name, colour in palette.LEGEND
     )
 
 
 def _events(summary: dict[str, Any]) -> str:
     if not summary["events"]:
         return ""
-    items = ", ".join(f"{html.escape(event['what'])} at {event['at_s']:g} s" for event in summary["events"])
+    items = ", ".join(
+        f"{html.escape(event['what'])} at {event['at_s']:g} s" for event in summary["events"]
+    )
     return f'<p class="fault-note">Fault on purpose: {items}. Shaded in the charts.</p>'
 
 
@@ -126,7 +157,9 @@ def _stages(record: RunRecord) -> str:
     rows = []
     for name, values in stages.items():
         numbers = percentiles(values)
-        rows.append((name.replace("_", " "), *(_number(numbers[k], "ms") for k in ("p50", "p99", "max"))))
+        rows.append(
+            (name.replace("_", " "), *(_number(numbers[k], "ms") for k in ("p50", "p99", "max")))
+        )
     return _table(("Stage (server)", "p50", "p99", "max"), rows) if rows else ""
 
 
@@ -143,7 +176,9 @@ def _episodes(record: RunRecord) -> str:
         )
         for episode in record.run["episodes"]
     ]
-    return _table(("Episode", "Seed", "Begin, s", "Lasted, s", "End", "Route done", "Route, m"), rows)
+    return _table(
+        ("Episode", "Seed", "Begin, s", "Lasted, s", "End", "Route done", "Route, m"), rows
+    )
 
 
 def _setup(record: RunRecord, summary: dict[str, Any]) -> str:
@@ -160,14 +195,19 @@ def _setup(record: RunRecord, summary: dict[str, Any]) -> str:
         ("traffic density", f"{world['traffic_density']:g}"),
         ("map blocks", str(world["blocks"])),
         ("lateral error, rms", _number(summary["lateral_error_rms_m"], "m")),
-        ("decisions: context and tick", f"{summary['decisions_agree']} agree, {summary['decisions_disagree']} differ"),
+        (
+            "decisions: context and tick",
+            f"{summary['decisions_agree']} agree, {summary['decisions_disagree']} differ",
+        ),
     ]
     return _table(("Setting", "Value"), rows)
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 

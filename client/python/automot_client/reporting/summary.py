@@ -13,7 +13,9 @@ from automot_client.reporting.record import RunRecord
 Numbers = dict[str, float | None]
 
 
-def percentiles(values: Sequence[float], wanted: Sequence[float] = (50, 99), with_max: bool = True) -> Numbers:
+def percentiles(
+    values: Sequence[float], wanted: Sequence[float] = (50, 99), with_max: bool = True
+) -> Numbers:
     """{p50, p99, max} with linear interpolation between ranks; None for each where there is no value."""
     names = [f"p{p:g}" for p in wanted]
     if not values:
@@ -29,7 +31,9 @@ def percentiles(values: Sequence[float], wanted: Sequence[float] = (50, 99), wit
 def summarize(record: RunRecord) -> dict[str, Any]:
     """Every key of report.json."""
     run, plans, ticks = record.run, record.plans, record.ticks
-    snapshots = {_snapshot_key(plan["snapshot"]) for plan in plans if plan["snapshot"]["version"] > 0}
+    snapshots = {
+        _snapshot_key(plan["snapshot"]) for plan in plans if plan["snapshot"]["version"] > 0
+    }
     reasons = Counter(reason for plan in plans for reason in plan["reasons"])
     episodes = run["episodes"]
     finished = [episode for episode in episodes if episode["end"] != "time_up"]
@@ -56,7 +60,9 @@ def summarize(record: RunRecord) -> dict[str, Any]:
         "arrived": sum(e["end"] == "arrived" for e in episodes),
         "planning_ms": percentiles([tick["latency_ms"] for tick in ticks if tick["plan"]]),
         "reasoning_ms": percentiles([r["refresh_s"] * 1e3 for r in record.refreshes]),
-        "staleness_s": percentiles([p["staleness_s"] for p in plans if p["staleness_s"] is not None]),
+        "staleness_s": percentiles(
+            [p["staleness_s"] for p in plans if p["staleness_s"] is not None]
+        ),
         "snapshots_used": len(snapshots),
         "epochs_used": len({(s[0], s[1]) for s in snapshots}),
         "decisions_agree": sum(plan["decision_agreement"] == "AGREE" for plan in plans),
@@ -84,7 +90,9 @@ def text_summary(summary: dict[str, Any]) -> str:
         f"{summary['collisions']} collisions, {summary['off_road']} off road",
     ]
     if summary["weights"] == "untrained":
-        lines.append("WEIGHTS ARE UNTRAINED: the trajectories mean nothing, only the machinery is shown.")
+        lines.append(
+            "WEIGHTS ARE UNTRAINED: the trajectories mean nothing, only the machinery is shown."
+        )
     return "\n".join(lines)
 
 

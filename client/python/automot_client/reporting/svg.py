@@ -46,17 +46,33 @@ class Chart:
         if y_ticks:
             for value in nice_ticks(*self.y_range, y_count):
                 row = self.y(value)
-                self._add(f'<line class="grid" x1="{MARGIN_LEFT}" x2="{self.width - MARGIN_RIGHT}" y1="{row:.1f}" y2="{row:.1f}"/>')
-                self._add(f'<text class="tick" x="{MARGIN_LEFT - 7}" y="{row + 4:.1f}" text-anchor="end">{value:g}</text>')
+                self._add(
+                    f'<line class="grid" x1="{MARGIN_LEFT}" x2="{self.width - MARGIN_RIGHT}" y1="{row:.1f}" y2="{row:.1f}"/>'
+                )
+                self._add(
+                    f'<text class="tick" x="{MARGIN_LEFT - 7}" y="{row + 4:.1f}" text-anchor="end">{value:g}</text>'
+                )
         for value in nice_ticks(*self.x_range, max(3, self.width // 95)):
             column = self.x(value)
-            self._add(f'<line class="axis" x1="{column:.1f}" x2="{column:.1f}" y1="{bottom}" y2="{bottom + 4}"/>')
-            self._add(f'<text class="tick" x="{column:.1f}" y="{bottom + 16}" text-anchor="middle">{value:g}</text>')
-        self._add(f'<line class="axis" x1="{MARGIN_LEFT}" x2="{self.width - MARGIN_RIGHT}" y1="{bottom}" y2="{bottom}"/>')
-        self._add(f'<text class="label" x="{self.width - MARGIN_RIGHT}" y="{self.height - 1}" text-anchor="end">{html.escape(self.x_label)}</text>')
-        self._add(f'<text class="label" x="{MARGIN_LEFT + 4}" y="{MARGIN_TOP + 8}">{html.escape(self.y_label)}</text>')
+            self._add(
+                f'<line class="axis" x1="{column:.1f}" x2="{column:.1f}" y1="{bottom}" y2="{bottom + 4}"/>'
+            )
+            self._add(
+                f'<text class="tick" x="{column:.1f}" y="{bottom + 16}" text-anchor="middle">{value:g}</text>'
+            )
+        self._add(
+            f'<line class="axis" x1="{MARGIN_LEFT}" x2="{self.width - MARGIN_RIGHT}" y1="{bottom}" y2="{bottom}"/>'
+        )
+        self._add(
+            f'<text class="label" x="{self.width - MARGIN_RIGHT}" y="{self.height - 1}" text-anchor="end">{html.escape(self.x_label)}</text>'
+        )
+        self._add(
+            f'<text class="label" x="{MARGIN_LEFT + 4}" y="{MARGIN_TOP + 8}">{html.escape(self.y_label)}</text>'
+        )
 
-    def line(self, xs: Sequence[float], ys: Sequence[float | None], css: str, step: bool = False) -> None:
+    def line(
+        self, xs: Sequence[float], ys: Sequence[float | None], css: str, step: bool = False
+    ) -> None:
         """A polyline, broken where y is None; `step` holds each value until the next."""
         run: list[str] = []
         for x, y in zip(xs, ys):
@@ -73,29 +89,49 @@ class Chart:
         """A dashed horizontal line with its name `from_right` pixels from the right, if in the range."""
         if self.y_range[0] <= y <= self.y_range[1]:
             row = self.y(y)
-            self._add(f'<line class="limit {css}" x1="{MARGIN_LEFT}" x2="{self.width - MARGIN_RIGHT}" y1="{row:.1f}" y2="{row:.1f}"/>')
-            self._add(f'<text class="note {css}" x="{self.width - MARGIN_RIGHT - from_right}" y="{row - 4:.1f}" text-anchor="end">{html.escape(text)}</text>')
+            self._add(
+                f'<line class="limit {css}" x1="{MARGIN_LEFT}" x2="{self.width - MARGIN_RIGHT}" y1="{row:.1f}" y2="{row:.1f}"/>'
+            )
+            self._add(
+                f'<text class="note {css}" x="{self.width - MARGIN_RIGHT - from_right}" y="{row - 4:.1f}" text-anchor="end">{html.escape(text)}</text>'
+            )
 
     def marker(self, x: float, css: str, text: str = "", row: int = 0) -> None:
         """A vertical line with its name at the top."""
         column = self.x(x)
-        self._add(f'<line class="limit {css}" x1="{column:.1f}" x2="{column:.1f}" y1="{MARGIN_TOP}" y2="{self.height - MARGIN_BOTTOM}"/>')
+        self._add(
+            f'<line class="limit {css}" x1="{column:.1f}" x2="{column:.1f}" y1="{MARGIN_TOP}" y2="{self.height - MARGIN_BOTTOM}"/>'
+        )
         if text:
             left = column > self.width * 0.75
             shift, anchor = (-4, "end") if left else (4, "start")
-            self._add(f'<text class="note {css}" x="{column + shift:.1f}" y="{MARGIN_TOP + 9 + 13 * row}" text-anchor="{anchor}">{html.escape(text)}</text>')
+            self._add(
+                f'<text class="note {css}" x="{column + shift:.1f}" y="{MARGIN_TOP + 9 + 13 * row}" text-anchor="{anchor}">{html.escape(text)}</text>'
+            )
 
-    def span(self, x0: float, x1: float, css: str, y0: float | None = None, y1: float | None = None, title: str = "") -> None:
+    def span(
+        self,
+        x0: float,
+        x1: float,
+        css: str,
+        y0: float | None = None,
+        y1: float | None = None,
+        title: str = "",
+    ) -> None:
         """A filled rectangle; over the whole height where no y is given."""
         top = MARGIN_TOP if y1 is None else self.y(y1)
         bottom = self.height - MARGIN_BOTTOM if y0 is None else self.y(y0)
         left, right = self.x(x0), self.x(x1)
         label = f"<title>{html.escape(title)}</title>" if title else ""
-        self._add(f'<rect class="{css}" x="{left:.1f}" y="{top:.1f}" width="{max(right - left, 0.8):.1f}" height="{bottom - top:.1f}">{label}</rect>')
+        self._add(
+            f'<rect class="{css}" x="{left:.1f}" y="{top:.1f}" width="{max(right - left, 0.8):.1f}" height="{bottom - top:.1f}">{label}</rect>'
+        )
 
     def row_label(self, y: float, text: str) -> None:
         """A name at the left of a row."""
-        self._add(f'<text class="tick" x="{MARGIN_LEFT - 7}" y="{self.y(y) + 4:.1f}" text-anchor="end">{html.escape(text)}</text>')
+        self._add(
+            f'<text class="tick" x="{MARGIN_LEFT - 7}" y="{self.y(y) + 4:.1f}" text-anchor="end">{html.escape(text)}</text>'
+        )
 
     def svg(self, title: str) -> str:
         """The chart."""

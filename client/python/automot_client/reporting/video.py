@@ -81,13 +81,20 @@ def compose_frame(record: RunRecord, tick: dict[str, Any], view: BirdsEye) -> Im
     lidar_file = stem.with_suffix(".npy")
     lidar = np.load(lidar_file) if lidar_file.exists() else np.zeros((0, 2))
     plan = tick["plan"] or {"route": [], "waypoints": []}
-    route, waypoints = (np.array(plan[key], dtype=np.float64).reshape(-1, 2) for key in ("route", "waypoints"))
+    route, waypoints = (
+        np.array(plan[key], dtype=np.float64).reshape(-1, 2) for key in ("route", "waypoints")
+    )
     targets = np.array(tick["target_points"])
     picture = draw_on_camera(Image.open(stem.with_suffix(".jpg")), route, waypoints, targets)
     _draw_status(picture, tick)
     bird = view.draw(
-        Pose(*tick["pose"]), _EGO_SIZE_M, [Box(*values) for values in tick["vehicles"]],
-        lidar, targets, route, waypoints,
+        Pose(*tick["pose"]),
+        _EGO_SIZE_M,
+        [Box(*values) for values in tick["vehicles"]],
+        lidar,
+        targets,
+        route,
+        waypoints,
     )
     frame = Image.new("RGB", (CAMERA_SIZE[0] + CAMERA_SIZE[1], CAMERA_SIZE[1]))
     frame.paste(picture, (0, 0))
@@ -117,7 +124,11 @@ def _ribbon(points: np.ndarray) -> np.ndarray:
     """Outline [2n, 2] of a band along a path [n, 2]."""
     tangent = np.gradient(points, axis=0)
     normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
-    normal = normal / np.maximum(np.hypot(normal[:, 0], normal[:, 1])[:, None], 1e-6) * _ROUTE_HALF_WIDTH_M
+    normal = (
+        normal
+        / np.maximum(np.hypot(normal[:, 0], normal[:, 1])[:, None], 1e-6)
+        * _ROUTE_HALF_WIDTH_M
+    )
     return np.concatenate([points - normal, (points + normal)[::-1]])
 
 
@@ -136,7 +147,11 @@ def _draw_status(picture: Image.Image, tick: dict[str, Any]) -> None:
     if plan is None:
         draw.text((10, 24), f"no answer: {tick['error']}"[:100], fill=palette.ALERT, font=font)
         return
-    age = "no context" if plan["staleness_s"] is None else f"context v{plan['snapshot']['version']}, {plan['staleness_s']:.2f} s old"
+    age = (
+        "no context"
+        if plan["staleness_s"] is None
+        else f"context v{plan['snapshot']['version']}, {plan['staleness_s']:.2f} s old"
+    )
     words = ", ".join(slot["action"].lower() for slot in plan["decision"]) or "no decision"
     draw.text((10, 24), f"{age}   decision: {words}", fill=palette.TEXT, font=font)
     reasons = "  ".join(plan["reasons"])
@@ -147,7 +162,18 @@ def _draw_status(picture: Image.Image, tick: dict[str, Any]) -> None:
 
 def _encode_h264(encoder: str, frames: Iterator[Image.Image], rate: float, path: Path) -> bytes:
     size = f"{CAMERA_SIZE[0] + CAMERA_SIZE[1]}x{CAMERA_SIZE[1]}"
-    command = [encoder, "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size]
+    command = [
+        encoder,
+        "-y",
+        "-loglevel",
+        "error",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-s",
+        size,
+    ]
     command += ["-r", f"{rate:g}", "-i", "-", "-c:v", "libx264", "-preset", "medium", "-crf", "25"]
     command += ["-pix_fmt", "yuv420p", "-movflags", "+faststart", str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -167,7 +193,13 @@ def _encode_webp(frames: Iterator[Image.Image], frame_ms: float) -> bytes:
     pictures = [frame.resize((768, 256), Image.Resampling.BILINEAR) for frame in frames]
     out = io.BytesIO()
     pictures[0].save(
-        out, format="WEBP", save_all=True, append_images=pictures[1:], duration=int(frame_ms), loop=0, quality=60
+        out,
+        format="WEBP",
+        save_all=True,
+        append_images=pictures[1:],
+        duration=int(frame_ms),
+        loop=0,
+        quality=60,
     )
     return out.getvalue()
 

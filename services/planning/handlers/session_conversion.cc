@@ -1,0 +1,115 @@
+#include "services/planning/handlers/session_conversion.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/status/status_macros.h"
+
+namespace automot::planning {
+
+namespace v1 = automot::v1;
+
+namespace {
+
+absl::Status UnknownValue(const char* field, int value) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("options.", field, " is ", value, "; this version does not know that value"));
+}
+
+absl::StatusOr<TimeMode> TimeModeFromProto(v1::TimeMode proto) {
+  switch (proto) {
+    case v1::TIME_MODE_UNSPECIFIED:
+    case v1::TIME_MODE_REALTIME:
+      return TimeMode::kRealtime;
+    case v1::TIME_MODE_STEPPED:
+      return TimeMode::kStepped;
+    case v1::TIME_MODE_LOCKSTEP:
+      return TimeMode::kLockstep;
+    default:
+      return UnknownValue("time_mode", proto);
+  }
+}
+
+absl::StatusOr<OnRouteChange> OnRouteChangeFromProto(v1::OnRouteChange proto) {
+  switch (proto) {
+    case v1::ON_ROUTE_CHANGE_USE:
+      return OnRouteChange::kUse;
+    case v1::ON_ROUTE_CHANGE_UNSPECIFIED:
+    case v1::ON_ROUTE_CHANGE_FLAG:
+      return OnRouteChange::kFlag;
+    case v1::ON_ROUTE_CHANGE_FALLBACK:
+      return OnRouteChange::kFallback;
+    default:
+      return UnknownValue("on_route_change", proto);
+  }
+}
+
+absl::StatusOr<OnMissingModality> OnMissingModalityFromProto(v1::OnMissingModality proto) {
+  switch (proto) {
+    case v1::ON_MISSING_MODALITY_UNSPECIFIED:
+    case v1::ON_MISSING_MODALITY_REJECT:
+      return OnMissingModality::kReject;
+    case v1::ON_MISSING_MODALITY_FLAG:
+      return OnMissingModality::kFlag;
+    default:
+      return UnknownValue("on_missing_modality", proto);
+  }
+}
+
+absl::StatusOr<OnNoContext> OnNoContextFromProto(v1::OnNoContext proto, TimeMode mode) {
+  switch (proto) {
+    case v1::ON_NO_CONTEXT_UNSPECIFIED:
+      return mode == TimeMode::kRealtime ? OnNoContext::kFallback : OnNoContext::kPark;
+    case v1::ON_NO_CONTEXT_FALLBACK:
+      return OnNoContext::kFallback;
+    case v1::ON_NO_CONTEXT_REJECT:
+      return OnNoContext::kReject;
+    case v1::ON_NO_CONTEXT_PARK:
+      return OnNoContext::kPark;
+    default:
+      return UnknownValue("on_no_context", proto);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<OnExpired> OnExpiredFromProto(v1::OnExpired proto, OnExpired fallback) {
+  switch (proto) {
+    case v1::ON_EXPIRED_UNSPECIFIED:
+      return fallback;
+    case v1::ON_EXPIRED_FALLBACK:
+      return OnExpired::kFallback;
+    case v1::ON_EXPIRED_ANSWER:
+      return OnExpired::kAnswer;
+    case v1::ON_EXPIRED_REJECT:
+      return OnExpired::kReject;
+    case v1::ON_EXPIRED_WAIT:
+      return OnExpired::kWait;
+    default:
+      return UnknownValue("on_expired", proto);
+  }
+}
+
+absl::StatusOr<SessionOptions> SessionOptionsFromProto(const v1::SessionOptions& proto) {
+  SessionOptions options;
+  options.planning_rate_hz = proto.planning_rate_hz();
+  options.reasoning_rate_hz = proto.reasoning_rate_hz();
+  AUTOMOT_ASSIGN_OR_RETURN(options.time_mode, TimeModeFromProto(proto.time_mode()));
+  options.simulated_latency_us = proto.simulated_latency_us();
+  if (proto.lockstep_ticks() != 0) options.lockstep_ticks = proto.lockstep_ticks();
+  if (proto.has_soft_staleness_us()) options.soft_staleness_us = proto.soft_staleness_us();
+  if (proto.has_hard_staleness_us()) options.hard_staleness_us = proto.hard_staleness_us();
+  if (proto.has_retention_us()) options.retention_us = proto.retention_us();
+  AUTOMOT_ASSIGN_OR_RETURN(options.on_expired,
+                           OnExpiredFromProto(proto.on_expired(), OnExpired::kFallback));
+  AUTOMOT_ASSIGN_OR_RETURN(options.on_route_change,
+                           OnRouteChangeFromProto(proto.on_route_change()));
+  AUTOMOT_ASSIGN_OR_RETURN(options.on_missing_modality,
+                           OnMissingModalityFromProto(proto.on_missing_modality()));
+  AUTOMOT_ASSIGN_OR_RETURN(options.on_no_context,
+                           OnNoContextFromProto(proto.on_no_context(), options.time_mode));
+  options.run_controller = proto.run_controller();
+  options.required_model_revision = proto.required_model_revision();
+  AUTOMOT_RETURN_IF_ERROR(ValidateSessionOptions(options));
+  return options;
+}
+
+}  // namespace automot::planning

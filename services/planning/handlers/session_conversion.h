@@ -1,0 +1,16 @@
+// automot.v1.SessionOptions -> SessionOptions.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "automot/v1/session.pb.h"
+#include "services/planning/session_options.h"
+
+namespace automot::planning {
+
+// INVALID_ARGUMENT naming field, value and limit. Defaults are filled in (semantics 4 and 6).
+absl::StatusOr<SessionOptions> SessionOptionsFromProto(const automot::v1::SessionOptions& proto);
+
+// UNSPECIFIED gives `fallback`; INVALID_ARGUMENT for a value that this version does not know.
+absl::StatusOr<OnExpired> OnExpiredFromProto(automot::v1::OnExpired proto, OnExpired fallback);
+
+}  // namespace automot::planning

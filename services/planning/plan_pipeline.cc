@@ -1,0 +1,223 @@
+#include "services/planning/plan_pipeline.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/control/decision_agreement.h"
+#include "common/status/status_macros.h"
+#include "services/planning/policy/context_travel.h"
+#include "services/planning/policy/fallback.h"
+
+namespace automot::planning {
+namespace {
+
+constexpr uint32_t kPinsPerClientSession = 5;  // four leases and one status look-up
+
+}  // namespace
+
+uint32_t PlanPipeline::ReadersNeeded(uint32_t session_limit) {
+  return 1 + (session_limit * kPinsPerClientSession + kPinsPerReader - 1) / kPinsPerReader;
+}
+
+absl::StatusOr<std::unique_ptr<PlanPipeline>> PlanPipeline::Create(ContextStore* store,
+                                                                   ActionExpert* expert,
+                                                                   PlanningMetrics* metrics,
+                                                                   uint32_t session_limit) {
+  std::unique_ptr<PlanPipeline> pipeline(new PlanPipeline(store, expert, metrics));
+  AUTOMOT_ASSIGN_OR_RETURN(pipeline->planner_reader_, store->RegisterReader("planner"));
+  for (uint32_t i = 1; i < ReadersNeeded(session_limit); ++i) {
+    AUTOMOT_ASSIGN_OR_RETURN(const context::ReaderSlot reader,
+                             store->RegisterReader(absl::StrCat("client pins ", i)));
+    pipeline->pin_readers_.push_back(reader);
+  }
+  return pipeline;
+}
+
+absl::StatusOr<ContextStore::Handle> PlanPipeline::PinFor(
+    const Session& session, const std::optional<SnapshotId>& id) const {
+  ContextStore::Handle handle;
+  for (const context::ReaderSlot reader : pin_readers_) {
+    if (id) {
+      SnapshotId wanted = *id;
+      wanted.session = session.key;
+      handle = store_->Specific(session.store_handle, reader, wanted);
+    } else {
+      handle = store_->Latest(session.store_handle, reader);
+    }
+    if (handle) return handle;
+    if (handle.miss() != context::Miss::kNoPinSlot) break;
+  }
+  if (handle.miss() == context::Miss::kNoPinSlot) {
+    return absl::ResourceExhaustedError("no pin slot is free");
+  }
+  return absl::NotFoundError(absl::StrCat(
+      "session '", session.name, "' retains no such context: ", context::ToString(handle.miss())));
+}
+
+// Planning state of an earlier episode must not leak into this one (semantics 2).
+void PlanPipeline::BeginEpisode(PlanWork& work) const {
+  PlanningState& state = work.session->planning;
+  if (state.episode == work.episode) return;
+  state.episode = work.episode;
+  state.had_context = false;
+  state.last_good.reset();
+  state.recovery.Reset();
+  state.follower.Reset();
+}
+
+// False where the plan has failed.
+bool PlanPipeline::Acquire(PlanWork& work, Context* context) const {
+  const Session& session = *work.session;
+  if (work.pinned != nullptr) {
+    context->served = &*work.pinned->handle;
+    context->id = work.pinned->handle.id();
+    context->capture_us = work.pinned->handle.capture_time_us();
+    return true;
+  }
+  context->handle =
+      work.choice.kind == ContextChoice::Kind::kExactly
+          ? store_->Specific(session.store_handle, planner_reader_, work.choice.id)
+          : store_->LatestVisible(session.store_handle, planner_reader_, work.capture_time_us);
+  if (!context->handle) {
+    if (context->handle.miss() == context::Miss::kUnknownSession) {
+      work.result.failure = PlanFailure::kSessionClosed;
+    } else if (work.choice.kind == ContextChoice::Kind::kExactly) {
+      work.result.failure = PlanFailure::kContextNotFound;
+    }
+    return work.result.failure == PlanFailure::kNone;
+  }
+  context->served = &*context->handle;
+  context->id = context->handle.id();
+  context->capture_us = context->handle.capture_time_us();
+  if (work.choice.kind == ContextChoice::Kind::kAtLeast &&
+      context->id.version < work.choice.id.version) {
+    work.result.snapshot = context->id;
+    work.result.failure = PlanFailure::kContextTooOld;
+    return false;
+  }
+  const bool retained = work.capture_time_us - context->capture_us <= session.options.retention_us;
+  if (!retained && work.choice.kind == ContextChoice::Kind::kLatest) *context = {};
+  return true;
+}
+
+StalenessOutcome PlanPipeline::Judge(PlanWork& work, const Context& context, bool may_park) const {
+  PlanningState& state = work.session->planning;
+  StalenessInputs inputs;
+  inputs.has_context = context.served != nullptr;
+  inputs.had_context = state.had_context;
+  inputs.may_wait = may_park;
+  if (context.served == nullptr) {
+    inputs.newer_exists =
+        static_cast<bool>(store_->Latest(work.session->store_handle, planner_reader_));
+    return JudgeStaleness(inputs, work.session->options, work.on_expired);
+  }
+  state.had_context = true;
+  inputs.staleness_us = work.capture_time_us - context.capture_us;
+  inputs.route_changed =
+      context.served->snapshot->header.prompt.route_revision != work.target.route_revision;
+  StalenessOutcome outcome = JudgeStaleness(inputs, work.session->options, work.on_expired);
+  if (outcome.verdict == PlanVerdict::kWait) return outcome;
+  const bool hold = state.recovery.Observe(context.id, outcome.reasons.Has(Reason::kExpired));
+  if (hold && work.on_expired == OnExpired::kFallback) outcome.verdict = PlanVerdict::kFallback;
+  work.session->recovering.store(state.recovery.recovering(), std::memory_order_relaxed);
+  return outcome;
+}
+
+bool PlanPipeline::WaitsForRefresh(const PlanWork& work, const Context& context) const {
+  return work.required_capture_us && work.choice.kind == ContextChoice::Kind::kLatest &&
+         (context.served == nullptr || context.capture_us < *work.required_capture_us);
+}
+
+void PlanPipeline::Describe(PlanWork& work, const Context& context) const {
+  PlanResult& result = work.result;
+  if (context.served == nullptr) return;
+  const context::SnapshotHeader& header = context.served->snapshot->header;
+  result.snapshot = context.id;
+  result.snapshot_capture_us = context.capture_us;
+  result.reasons.Merge(header.reasons);
+  result.context_decision = context.served->snapshot->decision;
+  const uint64_t announced = work.session->announced_version.load(std::memory_order_acquire);
+  result.version_gap = announced > context.id.version ? announced - context.id.version : 0;
+  result.travel = ComputeContextTravel(
+      {header.prompt.pose, header.prompt.speed_mps, header.prompt.target_points[0]},
+      {work.ego.pose, work.ego.speed_mps, work.target.current});
+}
+
+bool PlanPipeline::RunExpert(PlanWork& work, const Context& context) {
+  PlanFeatures features;
+  features.camera = work.camera.image.get();
+  features.lidar = work.lidar.get();
+  features.bev_feature = work.bev_feature.get();
+  features.target_points[0] = work.target.current;
+  features.target_points[1] = work.target.next;
+  features.speed_mps = work.ego.speed_mps;
+  features.capture_time_us = work.capture_time_us;
+  PlanOutput output;
+  if (!expert_->Plan(features, *context.served->prepared, &output).ok()) return false;
+  PlanResult& result = work.result;
+  result.trajectory = output.trajectory;
+  result.decision = output.decision;
+  result.bev_encoder_s = output.bev_encoder_s;
+  result.action_expert_s = output.action_expert_s;
+  // A route planned on an expired context is not one to fall back on.
+  if (!result.reasons.Has(Reason::kExpired)) {
+    work.session->planning.last_good =
+        LastGoodRoute{output.trajectory, work.ego.pose, work.capture_time_us};
+  }
+  return true;
+}
+
+void PlanPipeline::RunFallback(PlanWork& work) const {
+  PlanResult& result = work.result;
+  const PlanningState& state = work.session->planning;
+  result.reasons.Add(Reason::kFallback);
+  result.trajectory = PlanFallback({state.last_good ? &*state.last_good : nullptr, work.ego.pose,
+                                    work.ego.speed_mps, work.capture_time_us});
+  result.decision = FallbackDecision(work.capture_time_us);
+  work.session->plans_fallback.fetch_add(1, std::memory_order_relaxed);
+}
+
+void PlanPipeline::Finish(PlanWork& work) const {
+  PlanResult& result = work.result;
+  result.agreement =
+      control::CompareDecisions(result.context_decision ? &*result.context_decision : nullptr,
+                                result.decision ? &*result.decision : nullptr);
+  result.consistency = control::CheckConsistency(result.decision ? &*result.decision : nullptr,
+                                                 result.trajectory, work.ego.speed_mps);
+  if (work.session->options.run_controller) {
+    result.control = work.session->planning.follower.Step(result.trajectory, work.ego.speed_mps);
+  }
+  metrics_->ObserveTick(work);
+}
+
+PlanTick::Outcome PlanPipeline::Run(PlanWork& work, bool may_park) {
+  PlanResult& result = work.result;
+  if (work.episode != work.session->episode.load(std::memory_order_acquire)) {
+    result.failure = PlanFailure::kEpisodeEnded;
+    return Outcome::kAnswered;
+  }
+  BeginEpisode(work);
+  Context context;
+  if (!Acquire(work, &context)) return Outcome::kAnswered;
+  if (may_park && WaitsForRefresh(work, context)) return Outcome::kPark;
+  const StalenessOutcome outcome = Judge(work, context, may_park);
+  if (outcome.verdict == PlanVerdict::kWait) return Outcome::kPark;
+
+  result.reasons = work.ingest_reasons;
+  result.reasons.Merge(outcome.reasons);
+  Describe(work, context);
+  if (outcome.verdict == PlanVerdict::kReject) {
+    result.failure = context.served != nullptr ? PlanFailure::kExpired : PlanFailure::kNoContext;
+    return Outcome::kAnswered;
+  }
+  if (outcome.verdict == PlanVerdict::kFallback) {
+    RunFallback(work);
+  } else if (!RunExpert(work, context)) {
+    result.failure = PlanFailure::kExpert;
+    return Outcome::kAnswered;
+  }
+  Finish(work);
+  return Outcome::kAnswered;
+}
+
+}  // namespace automot::planning

@@ -1,0 +1,68 @@
+// One tick: pin a context, judge it, run the action expert or the fallback, convert to control.
+// Step 6.
+//
+// Run belongs to the planning thread: it takes no lock, allocates nothing outside the model, copies
+// no keys or values. PinFor is for the other threads.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "services/planning/action_expert.h"
+#include "services/planning/planning_loop.h"
+#include "services/planning/planning_metrics.h"
+#include "services/planning/session.h"
+
+namespace automot::planning {
+
+class PlanPipeline final : public PlanTick {
+ public:
+  // All pointers outlive the pipeline. `session_limit` bounds the pins that clients may hold.
+  static absl::StatusOr<std::unique_ptr<PlanPipeline>> Create(ContextStore* store,
+                                                              ActionExpert* expert,
+                                                              PlanningMetrics* metrics,
+                                                              uint32_t session_limit);
+
+  Outcome Run(PlanWork& work, bool may_park) override;
+
+  // Pins a version for a client: `id`, or the newest. NOT_FOUND; RESOURCE_EXHAUSTED without a pin
+  // slot.
+  absl::StatusOr<ContextStore::Handle> PinFor(const Session& session,
+                                              const std::optional<SnapshotId>& id) const;
+
+  // Pin slots of each reader that Create registers.
+  static constexpr uint32_t kPinsPerReader = 64;
+  // Readers to provide in the store's options.
+  static uint32_t ReadersNeeded(uint32_t session_limit);
+
+ private:
+  // The context that a tick may use; `served` is null without one.
+  struct Context {
+    ContextStore::Handle handle;
+    const ServedContext* served = nullptr;
+    SnapshotId id;
+    SessionTimeUs capture_us = 0;
+  };
+
+  PlanPipeline(ContextStore* store, ActionExpert* expert, PlanningMetrics* metrics)
+      : store_(store), expert_(expert), metrics_(metrics) {}
+
+  void BeginEpisode(PlanWork& work) const;
+  bool Acquire(PlanWork& work, Context* context) const;
+  bool WaitsForRefresh(const PlanWork& work, const Context& context) const;
+  StalenessOutcome Judge(PlanWork& work, const Context& context, bool may_park) const;
+  bool RunExpert(PlanWork& work, const Context& context);
+  void RunFallback(PlanWork& work) const;
+  void Describe(PlanWork& work, const Context& context) const;
+  void Finish(PlanWork& work) const;
+
+  ContextStore* const store_;
+  ActionExpert* const expert_;
+  PlanningMetrics* const metrics_;
+  context::ReaderSlot planner_reader_;
+  std::vector<context::ReaderSlot> pin_readers_;
+};
+
+}  // namespace automot::planning

@@ -1,0 +1,147 @@
+// The planning service without gRPC: sessions, ingest, the snapshot store, the planning loop, and
+// the link to the reasoning producer.
+//
+// Threads: every method may be called from any thread but the planning thread. Plan's `done` is
+// called exactly once, on a responder thread, or inline where the plan is refused.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/context/snapshot_channel.h"
+#include "common/time/clock.h"
+#include "services/planning/action_expert.h"
+#include "services/planning/context_keeper.h"
+#include "services/planning/plan_pipeline.h"
+#include "services/planning/planning_loop.h"
+#include "services/planning/planning_metrics.h"
+#include "services/planning/session_table.h"
+
+namespace automot::planning {
+
+struct PlanningEngineOptions {
+  uint32_t session_limit = 256;
+  uint32_t retained_versions = 4;
+  absl::Duration session_lease = absl::Minutes(10);  // wall time without a request
+  absl::Duration park_limit = absl::Seconds(10);  // wall time that a plan waits on purpose at most
+  PlanningLoop::Options loop;
+};
+
+// A plan as a handler hands it in.
+struct PlanCall {
+  std::string session;
+  uint64_t lease = 0;
+  uint64_t sequence = 0;
+  Observation observation;
+  ContextChoice choice;
+  std::optional<OnExpired> on_expired;
+  absl::Duration arrived;                              // wall monotonic
+  absl::Duration deadline = absl::InfiniteDuration();  // wall monotonic
+  std::shared_ptr<std::atomic<bool>> cancelled;        // may be null
+};
+
+// Outcome of a plan. `work` is set where `status` is OK, and valid during the call.
+struct PlanAnswer {
+  absl::Status status;
+  absl::Duration retry_after;  // above zero where refused for load
+  const PlanWork* work = nullptr;
+};
+
+struct OpenedSession {
+  std::string resume_token;
+  uint64_t lease = 0;
+  uint32_t episode = 0;
+};
+
+struct SessionStatus {
+  uint32_t episode = 0;
+  SnapshotId latest;
+  std::optional<SessionTimeUs> latest_capture_us;
+  std::optional<SessionTimeUs> observation_us;
+  uint32_t retained = 0;
+  context::LinkState link_state = context::LinkState::kDown;
+  std::string link_message;
+  uint32_t parked = 0;
+  uint64_t answered = 0, published = 0, rejected = 0, fallback = 0;
+  bool recovering = false;
+};
+
+class PlanningEngine {
+ public:
+  // `expert`, `channel`, `clock` and `metrics` must outlive the engine. Warms the expert up.
+  static absl::StatusOr<std::unique_ptr<PlanningEngine>> Create(
+      const PlanningEngineOptions& options, ActionExpert* expert, context::SnapshotChannel* channel,
+      const Clock* clock, PlanningMetrics* metrics);
+  ~PlanningEngine();
+
+  absl::StatusOr<OpenedSession> OpenSession(const std::string& name,
+                                            const std::string& resume_token,
+                                            const SessionOptions& options);
+  absl::StatusOr<uint32_t> ResetSession(const std::string& name, uint64_t lease);
+  absl::Status CloseSession(const std::string& name, uint64_t lease);
+  // Wall time until the lease ends unless renewed.
+  absl::StatusOr<absl::Duration> KeepAlive(const std::string& name, uint64_t lease);
+
+  void Plan(PlanCall call, std::function<void(const PlanAnswer&)> done);
+  // Tells the planning thread to look for cancelled work.
+  void NoticeCancellation() { loop_->Poke(); }
+
+  struct Pinned {
+    uint64_t context_lease = 0;
+    SnapshotId snapshot;
+  };
+  absl::StatusOr<Pinned> PinContext(const std::string& name, uint64_t lease,
+                                    const std::optional<SnapshotId>& id, SessionTimeUs ttl_us);
+  absl::Status ReleaseContext(const std::string& name, uint64_t lease, uint64_t context_lease);
+
+  absl::StatusOr<SessionStatus> GetSessionStatus(const std::string& name);
+  PlanningLoop::Load load() const { return loop_->load(); }
+  uint32_t session_count() const { return sessions_.size(); }
+  const PlanningEngineOptions& options() const { return options_; }
+  const ActionExpertInfo& model() const { return expert_->info(); }
+  context::Lane lane() const { return channel_->lane(); }
+
+  // Refuses new sessions and plans, releases what is parked, and waits until accepted plans are
+  // answered.
+  absl::Status Drain(absl::Duration deadline);
+  bool draining() const { return draining_.load(std::memory_order_acquire); }
+
+ private:
+  PlanningEngine(const PlanningEngineOptions& options, ActionExpert* expert,
+                 context::SnapshotChannel* channel, const Clock* clock, PlanningMetrics* metrics);
+
+  absl::StatusOr<std::shared_ptr<Session>> OpenNew(const std::string& name,
+                                                   const SessionOptions& options);
+  absl::StatusOr<std::unique_ptr<PlanWork>> Ingest(const std::shared_ptr<Session>& session,
+                                                   PlanCall& call);
+  static std::shared_ptr<const PinnedContext> FindPin(Session& session, SnapshotId id)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(session.mutex);
+  void Forget(const std::shared_ptr<Session>& session);
+  void MaintenanceThread();
+  void CloseIdleSessions();
+
+  const PlanningEngineOptions options_;
+  ActionExpert* const expert_;
+  context::SnapshotChannel* const channel_;
+  const Clock* const clock_;
+  PlanningMetrics* const metrics_;
+
+  SessionTable sessions_;
+  std::unique_ptr<ContextStore> store_;
+  std::unique_ptr<ContextKeeper> keeper_;
+  std::unique_ptr<PlanPipeline> pipeline_;
+  std::unique_ptr<PlanningLoop> loop_;
+
+  std::atomic<bool> draining_{false};
+  absl::Mutex maintenance_mutex_;
+  bool stopping_ ABSL_GUARDED_BY(maintenance_mutex_) = false;
+  std::thread maintenance_;
+};
+
+}  // namespace automot::planning

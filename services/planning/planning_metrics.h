@@ -1,0 +1,40 @@
+// What the planning service counts. The base class counts nothing: tests and tools use it as it is.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "common/context/context_snapshot.h"
+#include "common/context/snapshot_channel.h"
+#include "common/types/trajectory.h"
+#include "services/planning/plan_work.h"
+
+namespace automot::planning {
+
+// Thread-safe. ObserveTick is called on the planning thread: implementations only touch per-metric
+// atomics there.
+class PlanningMetrics {
+ public:
+  virtual ~PlanningMetrics() = default;
+
+  // Planning thread, at the end of each answered tick.
+  virtual void ObserveTick(const PlanWork&) {}
+
+  // Responder thread, once for each accepted plan.
+  virtual void ObservePlan(const PlanWork&) {}
+  // A plan that was refused before it was accepted.
+  virtual void CountRefusal(absl::StatusCode) {}
+
+  // Link threads.
+  virtual void ObserveSnapshot(const context::ContextSnapshot&) {}
+  virtual void CountRejectedSnapshot(std::string_view /*reason*/) {}
+  virtual void CountRefreshFailure() {}
+  virtual void CountLinkState(context::LinkState) {}
+  virtual void CountForwardFailure(absl::StatusCode) {}
+
+  virtual void SetSessions(uint32_t) {}
+  virtual void CountEpisode() {}
+};
+
+}  // namespace automot::planning

@@ -1,0 +1,159 @@
+#include "services/planning/planning_server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/server_builder.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "automot/v1/planning_service.grpc.pb.h"
+#include "common/rpc/address.h"
+#include "common/rpc/status_conversion.h"
+#include "common/status/status_macros.h"
+#include "services/planning/handlers/context_handlers.h"
+#include "services/planning/handlers/plan_batch_handler.h"
+#include "services/planning/handlers/plan_handler.h"
+#include "services/planning/handlers/session_handlers.h"
+#include "services/planning/handlers/status_handlers.h"
+#include "services/planning/handlers/stream_plans_handler.h"
+
+namespace automot::planning {
+
+namespace v1 = automot::v1;
+using grpc::CallbackServerContext;
+using grpc::ServerUnaryReactor;
+
+// Only routes: each method names its handler.
+class PlanningServer::Service final : public v1::PlanningService::CallbackService {
+ public:
+  explicit Service(const PlanningContext& context) : context_(context) {}
+
+  ServerUnaryReactor* OpenSession(CallbackServerContext* call,
+                                  const v1::OpenSessionRequest* request,
+                                  v1::OpenSessionResponse* response) override {
+    return Answer(call, "OpenSession", HandleOpenSession, *request, response);
+  }
+  ServerUnaryReactor* ResetSession(CallbackServerContext* call,
+                                   const v1::ResetSessionRequest* request,
+                                   v1::ResetSessionResponse* response) override {
+    return Answer(call, "ResetSession", HandleResetSession, *request, response);
+  }
+  ServerUnaryReactor* CloseSession(CallbackServerContext* call,
+                                   const v1::CloseSessionRequest* request,
+                                   v1::CloseSessionResponse* response) override {
+    return Answer(call, "CloseSession", HandleCloseSession, *request, response);
+  }
+  ServerUnaryReactor* KeepAlive(CallbackServerContext* call, const v1::KeepAliveRequest* request,
+                                v1::KeepAliveResponse* response) override {
+    return Answer(call, "KeepAlive", HandleKeepAlive, *request, response);
+  }
+  ServerUnaryReactor* PinContext(CallbackServerContext* call, const v1::PinContextRequest* request,
+                                 v1::PinContextResponse* response) override {
+    return Answer(call, "PinContext", HandlePinContext, *request, response);
+  }
+  ServerUnaryReactor* ReleaseContext(CallbackServerContext* call,
+                                     const v1::ReleaseContextRequest* request,
+                                     v1::ReleaseContextResponse* response) override {
+    return Answer(call, "ReleaseContext", HandleReleaseContext, *request, response);
+  }
+  ServerUnaryReactor* GetSessionStatus(CallbackServerContext* call,
+                                       const v1::GetSessionStatusRequest* request,
+                                       v1::GetSessionStatusResponse* response) override {
+    return Answer(call, "GetSessionStatus", HandleGetSessionStatus, *request, response);
+  }
+  ServerUnaryReactor* GetPlanningStatus(CallbackServerContext* call,
+                                        const v1::GetPlanningStatusRequest* request,
+                                        v1::GetPlanningStatusResponse* response) override {
+    return Answer(call, "GetPlanningStatus", HandleGetPlanningStatus, *request, response);
+  }
+
+  ServerUnaryReactor* Plan(CallbackServerContext* call, const v1::PlanRequest* request,
+                           v1::PlanResponse* response) override {
+    const absl::Status allowed = context_.allow_list->Check(*call, "Plan");
+    return allowed.ok() ? HandlePlan(context_, call, request, response) : Refuse(call, allowed);
+  }
+  ServerUnaryReactor* PlanBatch(CallbackServerContext* call, const v1::PlanBatchRequest* request,
+                                v1::PlanBatchResponse* response) override {
+    const absl::Status allowed = context_.allow_list->Check(*call, "PlanBatch");
+    return allowed.ok() ? HandlePlanBatch(context_, call, request, response)
+                        : Refuse(call, allowed);
+  }
+  grpc::ServerBidiReactor<v1::StreamPlansRequest, v1::StreamPlansResponse>* StreamPlans(
+      CallbackServerContext* call) override {
+    if (const absl::Status allowed = context_.allow_list->Check(*call, "StreamPlans");
+        !allowed.ok()) {
+      return new RefusedStream(rpc::ToGrpcStatus(allowed));
+    }
+    return HandleStreamPlans(context_, call);
+  }
+
+ private:
+  class RefusedStream final
+      : public grpc::ServerBidiReactor<v1::StreamPlansRequest, v1::StreamPlansResponse> {
+   public:
+    explicit RefusedStream(const grpc::Status& status) { Finish(status); }
+    void OnDone() override { delete this; }
+  };
+
+  static ServerUnaryReactor* Refuse(CallbackServerContext* call, const absl::Status& status) {
+    ServerUnaryReactor* reactor = call->DefaultReactor();
+    reactor->Finish(rpc::ToGrpcStatus(status));
+    return reactor;
+  }
+
+  template <typename Handler, typename Request, typename Response>
+  ServerUnaryReactor* Answer(CallbackServerContext* call, const char* method, Handler handler,
+                             const Request& request, Response* response) {
+    absl::Status status = context_.allow_list->Check(*call, method);
+    if (status.ok()) status = handler(context_, request, response);
+    return Refuse(call, status);  // an OK status finishes the call with the response
+  }
+
+  const PlanningContext& context_;
+};
+
+PlanningServer::PlanningServer(const PlanningServerOptions& options, const PlanningContext& context)
+    : options_(options), context_(context), service_(std::make_unique<Service>(context)) {}
+
+PlanningServer::~PlanningServer() { Drain(); }
+
+absl::StatusOr<std::unique_ptr<PlanningServer>> PlanningServer::Start(
+    const PlanningServerOptions& options, const PlanningContext& context) {
+  AUTOMOT_RETURN_IF_ERROR(rpc::ValidateAddress("--address", options.address));
+  AUTOMOT_ASSIGN_OR_RETURN(auto credentials,
+                           rpc::ServerCredentialsFor(options.address, options.tls));
+  std::unique_ptr<PlanningServer> server(new PlanningServer(options, context));
+
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(options.address, credentials, &port);
+  builder.RegisterService(server->service_.get());
+  builder.SetMaxReceiveMessageSize(options.max_message_bytes);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  server->server_ = builder.BuildAndStart();
+  if (server->server_ == nullptr) {
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", options.address));
+  }
+  server->address_ = rpc::WithPort(options.address, port);
+  auto* health = server->server_->GetHealthCheckService();
+  health->SetServingStatus(true);
+  health->SetServingStatus("automot.v1.PlanningService", true);
+  health->SetServingStatus("live", true);
+  return server;
+}
+
+void PlanningServer::Drain() {
+  if (server_ == nullptr) return;
+  auto* health = server_->GetHealthCheckService();
+  health->SetServingStatus("", false);
+  health->SetServingStatus("automot.v1.PlanningService", false);
+  context_.engine->Drain(options_.drain_deadline).IgnoreError();
+  server_->Shutdown(std::chrono::system_clock::now() +
+                    absl::ToChronoMilliseconds(absl::Seconds(1)));
+  server_->Wait();
+  server_.reset();
+}
+
+}  // namespace automot::planning

@@ -1,0 +1,52 @@
+// The planning service on the wire: gRPC server with health and reflection, drain on request.
+#pragma once
+
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/server.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/rpc/credentials.h"
+#include "services/planning/handlers/planning_context.h"
+
+namespace automot::planning {
+
+struct PlanningServerOptions {
+  std::string address = "127.0.0.1:50051";  // port 0 picks one
+  rpc::TlsOptions tls;
+  int max_message_bytes = 80 << 20;  // one frame of 64 MiB and the rest
+  absl::Duration drain_deadline = absl::Seconds(20);
+};
+
+// Health: service "" and "automot.v1.PlanningService" serve while plans are accepted; "live" serves
+// while the process does.
+class PlanningServer {
+ public:
+  // Listens when it returns. `context` must outlive the server. INVALID_ARGUMENT: address or TLS
+  // files; UNAVAILABLE: the port is taken.
+  static absl::StatusOr<std::unique_ptr<PlanningServer>> Start(const PlanningServerOptions& options,
+                                                               const PlanningContext& context);
+  ~PlanningServer();
+
+  // The address that clients use, with the port picked.
+  const std::string& address() const { return address_; }
+
+  // Says not-ready, finishes accepted plans, then closes. Safe to call twice.
+  void Drain();
+
+ private:
+  class Service;
+  PlanningServer(const PlanningServerOptions& options, const PlanningContext& context);
+
+  const PlanningServerOptions options_;
+  const PlanningContext& context_;
+  std::unique_ptr<Service> service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+}  // namespace automot::planning

@@ -1,0 +1,64 @@
+#include "services/planning/session_table.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace automot::planning {
+
+absl::Status SessionTable::Insert(std::shared_ptr<Session> session) {
+  absl::MutexLock lock(&mutex_);
+  if (sessions_.contains(session->name)) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        "session '", session->name, "' is open; give its resume_token to take it over"));
+  }
+  if (sessions_.size() >= limit_) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(limit_, " sessions are open; the limit is ", limit_));
+  }
+  sessions_.emplace(session->name, std::move(session));
+  return absl::OkStatus();
+}
+
+std::shared_ptr<Session> SessionTable::Find(const std::string& name) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = sessions_.find(name);
+  return found == sessions_.end() ? nullptr : found->second;
+}
+
+absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindForWriter(const std::string& name,
+                                                                     uint64_t lease) const {
+  std::shared_ptr<Session> session = Find(name);
+  if (session == nullptr)
+    return absl::NotFoundError(absl::StrCat("session '", name, "' is not open"));
+  absl::MutexLock lock(&session->mutex);
+  if (session->state.closed)
+    return absl::NotFoundError(absl::StrCat("session '", name, "' is not open"));
+  if (session->state.lease != lease) {
+    return absl::AbortedError(absl::StrCat("lease is ", lease, "; session '", name,
+                                           "' is written under lease ", session->state.lease,
+                                           " now"));
+  }
+  return session;
+}
+
+bool SessionTable::Erase(const Session& session) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = sessions_.find(session.name);
+  if (found == sessions_.end() || found->second.get() != &session) return false;
+  sessions_.erase(found);
+  return true;
+}
+
+std::vector<std::shared_ptr<Session>> SessionTable::All() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<std::shared_ptr<Session>> all;
+  all.reserve(sessions_.size());
+  for (const auto& [name, session] : sessions_) all.push_back(session);
+  return all;
+}
+
+uint32_t SessionTable::size() const {
+  absl::MutexLock lock(&mutex_);
+  return static_cast<uint32_t>(sessions_.size());
+}
+
+}  // namespace automot::planning
