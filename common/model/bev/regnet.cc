@@ -1,0 +1,88 @@
+#include "common/model/bev/regnet.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace automot::model {
+namespace {
+
+at::Tensor ChannelsLast(const at::Tensor& weight) {
+  return weight.defined() ? weight.contiguous(at::MemoryFormat::ChannelsLast) : weight;
+}
+
+}  // namespace
+
+at::Tensor Convolution::Run(const at::Tensor& x) const {
+  return at::conv2d(x, weight, bias, {stride, stride}, {padding, padding}, {1, 1}, groups);
+}
+
+Convolution ReadPointwise(WeightReader& weights, const std::string& name) {
+  return {.weight = ChannelsLast(weights.Get(name + ".weight")),
+          .bias = weights.Get(name + ".bias")};
+}
+
+Convolution ReadFolded(WeightReader& weights, const std::string& name, double eps) {
+  const at::Tensor kernel = weights.Get(name + ".conv.weight");
+  const at::Tensor gain = weights.Get(name + ".bn.weight");
+  const at::Tensor shift = weights.Get(name + ".bn.bias");
+  const at::Tensor mean = weights.Get(name + ".bn.running_mean");
+  const at::Tensor variance = weights.Get(name + ".bn.running_var");
+  if (!weights.ok()) return {};
+  // float64 keeps the fold itself free of error; the result is rounded once.
+  const at::Tensor scale = gain.to(at::kDouble) * at::rsqrt(variance.to(at::kDouble) + eps);
+  const at::Tensor folded = kernel.to(at::kDouble) * scale.view({-1, 1, 1, 1});
+  const at::Tensor bias = shift.to(at::kDouble) - mean.to(at::kDouble) * scale;
+  const at::ScalarType dtype = weights.options().dtype;
+  return {.weight = ChannelsLast(folded.to(dtype)), .bias = bias.to(dtype)};
+}
+
+void RegNet::Load(WeightReader& weights, const std::string& prefix,
+                  const RegNetGeometry& geometry) {
+  stem_ = ReadFolded(weights, absl::StrCat(prefix, "stem"), geometry.batch_norm_eps);
+  stem_.stride = 2;
+  stem_.padding = 1;
+  for (size_t stage = 0; stage < stages_.size(); ++stage) {
+    stages_[stage].clear();
+    for (int64_t block = 0; block < geometry.stages[stage].depth && weights.ok(); ++block) {
+      const std::string name = absl::StrCat(prefix, "s", stage + 1, ".b", block + 1);
+      stages_[stage].push_back(LoadBlock(weights, name, geometry.stages[stage],
+                                         geometry.batch_norm_eps, /*first=*/block == 0));
+    }
+  }
+}
+
+RegNet::Block RegNet::LoadBlock(WeightReader& weights, const std::string& name,
+                                const RegNetStage& stage, double eps, bool first) {
+  Block block{.conv1 = ReadFolded(weights, name + ".conv1", eps),
+              .conv2 = ReadFolded(weights, name + ".conv2", eps),
+              .conv3 = ReadFolded(weights, name + ".conv3", eps),
+              .squeeze = ReadPointwise(weights, name + ".se.fc1"),
+              .excite = ReadPointwise(weights, name + ".se.fc2"),
+              .downsample = {}};
+  block.conv2.padding = 1;
+  block.conv2.groups = stage.width / stage.group_width;
+  if (first) {
+    block.conv2.stride = 2;
+    block.downsample = ReadFolded(weights, name + ".downsample", eps);
+    block.downsample.stride = 2;
+  }
+  return block;
+}
+
+at::Tensor RegNet::Stem(const at::Tensor& x) const { return stem_.Run(x).relu_(); }
+
+at::Tensor RegNet::Stage(size_t stage, at::Tensor x) const {
+  for (const Block& block : stages_[stage]) x = RunBlock(block, x);
+  return x;
+}
+
+at::Tensor RegNet::RunBlock(const Block& block, const at::Tensor& x) {
+  at::Tensor y = block.conv1.Run(x).relu_();
+  y = block.conv2.Run(y).relu_();
+  const at::Tensor squeezed = block.squeeze.Run(at::mean(y, {2, 3}, /*keepdim=*/true)).relu_();
+  y.mul_(block.excite.Run(squeezed).sigmoid_());
+  y = block.conv3.Run(y);
+  y.add_(block.downsample.weight.defined() ? block.downsample.Run(x) : x);
+  return y.relu_();
+}
+
+}  // namespace automot::model
