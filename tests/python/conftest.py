@@ -48,7 +48,9 @@ def tick_record(tick: int, **changes: object) -> dict:
             "waypoints": [[3.5 * i, 0.0] for i in range(1, 7)],
             "control": {"steer": 0.0, "throttle": 0.5, "brake": 0.0},
             "decision": [{"time_us": 0, "action": "KEEP", "text": "keep", "probability": 0.7}],
-            "context_decision": [{"time_us": 0, "action": "SLOW", "text": "slow", "probability": 0.6}],
+            "context_decision": [
+                {"time_us": 0, "action": "SLOW", "text": "slow", "probability": 0.6}
+            ],
             "decision_agreement": "DISAGREE",
             "decision_consistency": "CONSISTENT",
             "snapshot": {"session": "s", "episode": 1, "epoch": 7, "version": 1 + tick // 10},
@@ -97,19 +99,45 @@ def _write_lines(path: Path, records: list[dict]) -> None:
 
 
 def _run_record() -> dict:
-    episode = {"number": 0, "seed": 3, "begin_s": 0.0, "end_s": 0.5, "end": "crash_vehicle",
-               "route_completion": 0.4, "route_length_m": 200.0}
-    second = {**episode, "number": 1, "begin_s": 0.5, "end_s": 1.0, "end": "time_up", "route_completion": 0.1}
+    episode = {
+        "number": 0,
+        "seed": 3,
+        "begin_s": 0.0,
+        "end_s": 0.5,
+        "end": "crash_vehicle",
+        "route_completion": 0.4,
+        "route_length_m": 200.0,
+    }
+    second = {
+        **episode,
+        "number": 1,
+        "begin_s": 0.5,
+        "end_s": 1.0,
+        "end": "time_up",
+        "route_completion": 0.1,
+    }
     return {
         "started": "2026-01-01 00:00:00",
-        "options": {"planning_rate_hz": 20.0, "reasoning_rate_hz": 2.0, "pace": "max", "seed": 3,
-                    "target_point_rule": "route_distance:8,20"},
+        "options": {
+            "planning_rate_hz": 20.0,
+            "reasoning_rate_hz": 2.0,
+            "pace": "max",
+            "seed": 3,
+            "target_point_rule": "route_distance:8,20",
+        },
         "world": {"traffic_density": 0.1, "blocks": 4},
-        "server": {"model_revision": "ab" * 16, "weights_trained": False, "lane": "shared_memory",
-                   "target_point_rule": ""},
+        "server": {
+            "model_revision": "ab" * 16,
+            "weights_trained": False,
+            "lane": "shared_memory",
+            "target_point_rule": "",
+        },
         "ticks": 20,
         "wall_s": 2.0,
         "missed_ticks": 0,
         "episodes": [episode, second],
-        "events": [{"at_s": 0.4, "what": "reasoning frozen"}, {"at_s": 0.6, "what": "reasoning goes on"}],
+        "events": [
+            {"at_s": 0.4, "what": "reasoning frozen"},
+            {"at_s": 0.6, "what": "reasoning goes on"},
+        ],
     }

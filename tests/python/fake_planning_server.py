@@ -87,13 +87,18 @@ class FakePlanning(planning_service_pb2_grpc.PlanningServiceServicer):
             point = response.trajectory.waypoints.add(time_offset_us=500_000 * (i + 1))
             point.position.x = 2.0 * (i + 1)
         response.decision.slots.add(
-            time_us=5, longitudinal=decision_pb2.LONGITUDINAL_ACTION_SLOW, text="slow", probability=0.5
+            time_us=5,
+            longitudinal=decision_pb2.LONGITUDINAL_ACTION_SLOW,
+            text="slow",
+            probability=0.5,
         )
         response.decision_agreement = decision_pb2.DECISION_AGREEMENT_NOT_COMPARABLE
         response.control.steer = 0.125
         response.provenance.snapshot.version = 3
         response.provenance.ages.context_us = 250_000
-        response.provenance.reasons.extend([trajectory_pb2.REASON_STALE, trajectory_pb2.REASON_NO_LIDAR])
+        response.provenance.reasons.extend(
+            [trajectory_pb2.REASON_STALE, trajectory_pb2.REASON_NO_LIDAR]
+        )
         response.provenance.timing.bev_encoder_s = 0.004
         return response
 
@@ -107,12 +112,20 @@ class FakeReasoning(reasoning_service_pb2_grpc.ReasoningServiceServicer):
     def SubscribeContexts(self, request, context):
         response = reasoning_service_pb2.SubscribeContextsResponse
         yield response(attached=reasoning_service_pb2.Attached(epoch=request.epoch))
-        identity = context_snapshot_pb2.SnapshotId(session=request.session, episode=1, epoch=9, version=1)
-        spec = context_snapshot_pb2.TensorSpec(
-            element_type=context_snapshot_pb2.ELEMENT_TYPE_FLOAT32, num_layers=LAYERS, num_tokens=TOKENS,
-            num_kv_heads=HEADS, key_head_dim=KEY_DIM, value_head_dim=VALUE_DIM,
+        identity = context_snapshot_pb2.SnapshotId(
+            session=request.session, episode=1, epoch=9, version=1
         )
-        header = context_snapshot_pb2.SnapshotHeader(id=identity, capture_time_us=42, tensor_spec=spec)
+        spec = context_snapshot_pb2.TensorSpec(
+            element_type=context_snapshot_pb2.ELEMENT_TYPE_FLOAT32,
+            num_layers=LAYERS,
+            num_tokens=TOKENS,
+            num_kv_heads=HEADS,
+            key_head_dim=KEY_DIM,
+            value_head_dim=VALUE_DIM,
+        )
+        header = context_snapshot_pb2.SnapshotHeader(
+            id=identity, capture_time_us=42, tensor_spec=spec
+        )
         yield response(header=header)
         chunks = list(snapshot_chunks())
         full = request.selection != reasoning_service_pb2.CONTEXT_SELECTION_DECISIONS
@@ -134,7 +147,10 @@ class FakeReasoning(reasoning_service_pb2_grpc.ReasoningServiceServicer):
 def snapshot_chunks():
     """Keys are layer + 0.5, values layer + 100; each in two chunks."""
     for layer in range(LAYERS):
-        for values, dim, number in ((False, KEY_DIM, layer + 0.5), (True, VALUE_DIM, layer + 100.0)):
+        for values, dim, number in (
+            (False, KEY_DIM, layer + 0.5),
+            (True, VALUE_DIM, layer + 100.0),
+        ):
             data = np.full((TOKENS, HEADS, dim), number, dtype="<f4").tobytes()
             half = len(data) // 2
             for offset in (0, half):
@@ -151,7 +167,9 @@ class FakeServer:
         self.planning, self.reasoning = FakePlanning(), FakeReasoning()
         self._server = grpc.server(futures.ThreadPoolExecutor(4))
         planning_service_pb2_grpc.add_PlanningServiceServicer_to_server(self.planning, self._server)
-        reasoning_service_pb2_grpc.add_ReasoningServiceServicer_to_server(self.reasoning, self._server)
+        reasoning_service_pb2_grpc.add_ReasoningServiceServicer_to_server(
+            self.reasoning, self._server
+        )
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         self._server.start()
 

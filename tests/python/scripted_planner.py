@@ -16,7 +16,11 @@ _GAIN = 0.6 * 3.118 / (math.pi / 2)
 class ScriptedPlanner:
     """Pure pursuit at 7 m/s; context is "refreshed" each 0.5 s except between `away_s`."""
 
-    def __init__(self, away_s: tuple[float, float] = (math.inf, math.inf), fail_ticks: frozenset[int] = frozenset()):
+    def __init__(
+        self,
+        away_s: tuple[float, float] = (math.inf, math.inf),
+        fail_ticks: frozenset[int] = frozenset(),
+    ):
         self.info = ServerInfo("0" * 32, weights_trained=False, lane="in_process")
         self._away = away_s
         self._fail = fail_ticks
@@ -33,7 +37,11 @@ class ScriptedPlanner:
         if self._sequence - 1 in self._fail:
             raise PlanFailed("UNAVAILABLE: scripted")
         self._refresh(observation.capture_time_us)
-        age = None if self._captured_us is None else (observation.capture_time_us - self._captured_us) / 1e6
+        age = (
+            None
+            if self._captured_us is None
+            else (observation.capture_time_us - self._captured_us) / 1e6
+        )
         reasons = set()
         if age is None:
             reasons = {"NO_CONTEXT", "FALLBACK"}
@@ -44,9 +52,14 @@ class ScriptedPlanner:
         route = _curve(observation.target_points)
         speed = observation.speed_mps
         action = "ACCELERATE" if speed < _WANTED_SPEED_MPS - 0.5 else "KEEP"
-        slots = tuple(DecisionSlot(observation.capture_time_us + k * 1_000_000, action, action.lower(), 0.8) for k in range(3))
+        slots = tuple(
+            DecisionSlot(observation.capture_time_us + k * 1_000_000, action, action.lower(), 0.8)
+            for k in range(3)
+        )
         along = np.minimum(np.arange(1, 7) * 0.5 * max(speed, 1.0), len(route) - 1.0)
-        waypoints = np.stack([np.interp(along, np.arange(len(route)), route[:, i]) for i in (0, 1)], axis=1)
+        waypoints = np.stack(
+            [np.interp(along, np.arange(len(route)), route[:, i]) for i in (0, 1)], axis=1
+        )
         return Plan(
             session="scripted",
             sequence=self._sequence,
@@ -64,7 +77,12 @@ class ScriptedPlanner:
             model_revision=self.info.model_revision,
             reasons=frozenset(reasons),
             staleness_s=age,
-            stage_seconds={"ingest": 0.001, "bev_encoder": 0.012, "action_expert": 0.008, "total": 0.022},
+            stage_seconds={
+                "ingest": 0.001,
+                "bev_encoder": 0.012,
+                "action_expert": 0.008,
+                "total": 0.022,
+            },
         )
 
     def reset(self) -> None:
@@ -86,7 +104,9 @@ class ScriptedPlanner:
         self._version += 1
         self._captured_us = now_us - 100_000
         snapshot = SnapshotRef("scripted", self._episode, self._epoch, self._version)
-        self._refreshes.append(Refresh(snapshot, self._captured_us, 0.11 + 0.001 * (self._version % 7), ()))
+        self._refreshes.append(
+            Refresh(snapshot, self._captured_us, 0.11 + 0.001 * (self._version % 7), ())
+        )
 
 
 def _curve(target_points: np.ndarray) -> np.ndarray:

@@ -76,4 +76,6 @@ def test_nearer_vehicle_hides_the_farther_one(straight_road):
     alone = renderer.render(ORIGIN, [near])
     assert np.array_equal(np.asarray(renderer.render(ORIGIN, [far, near])), np.asarray(alone))
     assert np.array_equal(np.asarray(renderer.render(ORIGIN, [near, far])), np.asarray(alone))
-    assert not np.array_equal(np.asarray(renderer.render(ORIGIN, [far])), np.asarray(renderer.render(ORIGIN, [])))
+    assert not np.array_equal(
+        np.asarray(renderer.render(ORIGIN, [far])), np.asarray(renderer.render(ORIGIN, []))
+    )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import grpc
 import numpy as np
 import pytest
-from fake_planning_server import LAYERS, FakeServer
 
 from automot_client.client import Deadlines, PlanError, PlannerClient, SessionOptions
 from automot_client.context import ContextError
 from automot_client.driving.planner_port import PlanFailed, ServicePlanner
 from automot_client.geometry import Pose
 from automot_client.types import CameraFrame, Observation, SnapshotRef
+from fake_planning_server import LAYERS, FakeServer
 
 
 @pytest.fixture
@@ -68,7 +68,10 @@ def test_no_lidar_and_an_empty_sweep_differ_on_the_wire(client, server):
 
 
 def test_wrong_lidar_shape_is_refused_before_sending(client):
-    with client.open_session("car", SessionOptions()) as session, pytest.raises(ValueError, match="lidar_points"):
+    with (
+        client.open_session("car", SessionOptions()) as session,
+        pytest.raises(ValueError, match="lidar_points"),
+    ):
         session.plan(observation(lidar=np.zeros((3, 2))))
 
 
@@ -85,7 +88,10 @@ def test_sequence_rises_with_every_plan_and_context_choice_is_sent(client, serve
 
 
 def test_refused_plan_names_field_and_limit(client):
-    with client.open_session("car", SessionOptions()) as session, pytest.raises(grpc.RpcError) as caught:
+    with (
+        client.open_session("car", SessionOptions()) as session,
+        pytest.raises(grpc.RpcError) as caught,
+    ):
         session.plan(observation(speed=60.0))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "speed_mps" in caught.value.details()
@@ -101,7 +107,9 @@ def test_failed_tick_does_not_end_the_stream(client):
 
 
 def test_options_travel_with_presence(client, server):
-    client.open_session("car", SessionOptions(time_mode="stepped", soft_staleness_s=0.0, on_expired="wait"))
+    client.open_session(
+        "car", SessionOptions(time_mode="stepped", soft_staleness_s=0.0, on_expired="wait")
+    )
     options = server.planning.opened.options
     assert options.HasField("soft_staleness_us") and options.soft_staleness_us == 0
     assert not options.HasField("hard_staleness_us")

@@ -52,7 +52,9 @@ def test_vehicle_behind_a_taller_one_is_hidden():
 
 
 def test_beams_pass_over_a_low_vehicle_and_hit_the_tall_one_behind():
-    points = LidarCaster(empty_map()).sweep(ORIGIN, [car(6.0, 0.0, height=1.0), car(20.0, 0.0, height=2.4)])
+    points = LidarCaster(empty_map()).sweep(
+        ORIGIN, [car(6.0, 0.0, height=1.0), car(20.0, 0.0, height=2.4)]
+    )
     behind = points[points[:, 0] > 10.0]
     assert len(behind)
     # The line of sight over the roof edge of the low one, 8 m away at 1.0 m height.
@@ -78,7 +80,9 @@ def test_sweep_does_not_depend_on_where_the_local_origin_is(straight_road):
     shifted = []
     for box in boxes:
         x, y = ego_to_local(np.array([box.x, box.y]), moved)
-        shifted.append(Box(float(x), float(y), box.yaw + moved.yaw, box.length, box.width, box.height))
+        shifted.append(
+            Box(float(x), float(y), box.yaw + moved.yaw, box.length, box.width, box.height)
+        )
     caster = LidarCaster(empty_map())
     here, there = caster.sweep(ORIGIN, boxes), caster.sweep(moved, shifted)
     assert abs(len(here) - len(there)) <= 4

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scripted_planner import ScriptedPlanner
 
 from automot_client import report
 from automot_client.bridge.projection import CameraModel
@@ -18,10 +17,11 @@ from automot_client.driving.loop import ClosedLoop, LoopOptions
 from automot_client.driving.recording import RunRecorder
 from automot_client.geometry import Box, Pose, local_to_ego
 from automot_client.types import Control
+from scripted_planner import ScriptedPlanner
 
 
 class ScriptedWorld:
-    """Drives straight at 7 m/s whatever the control; an episode ends with a crash after `crash_after` ticks."""
+    """Drives straight at 7 m/s whatever the control; crashes `crash_after` ticks into an episode."""
 
     def __init__(self, road_map: RoadMap, crash_after: int) -> None:
         self.road_map = road_map
@@ -40,9 +40,15 @@ class ScriptedWorld:
         self.route.update(pose.x, pose.y)
         targets = np.stack([self.route.at(self.route.progress_m + d) for d in (8.0, 20.0)])
         return WorldState(
-            time_us=self._time_us, episode=self.resets, pose=pose, speed_mps=7.0, yaw_rate_radps=0.0,
-            target_points=local_to_ego(targets, pose), route_revision=1 + self.resets,
-            route_completion=self.route.completion, lateral_error_m=0.0,
+            time_us=self._time_us,
+            episode=self.resets,
+            pose=pose,
+            speed_mps=7.0,
+            yaw_rate_radps=0.0,
+            target_points=local_to_ego(targets, pose),
+            route_revision=1 + self.resets,
+            route_completion=self.route.completion,
+            lateral_error_m=0.0,
             vehicles=[Box(pose.x + 20.0, 0.0, 0.0, 4.5, 1.9, 1.4)],
         )
 
@@ -69,12 +75,21 @@ def drive(folder: Path, world: ScriptedWorld, planner: ScriptedPlanner, seconds:
     result = loop.run()
     recorder.finish(
         {
-            "started": "", "wall_s": result.wall_s, "missed_ticks": result.missed_ticks, "ticks": result.ticks,
-            "options": {"planning_rate_hz": 20.0, "reasoning_rate_hz": 2.0, "pace": "max", "seed": 100,
-                        "target_point_rule": "route_distance:8,20"},
+            "started": "",
+            "wall_s": result.wall_s,
+            "missed_ticks": result.missed_ticks,
+            "ticks": result.ticks,
+            "options": {
+                "planning_rate_hz": 20.0,
+                "reasoning_rate_hz": 2.0,
+                "pace": "max",
+                "seed": 100,
+                "target_point_rule": "route_distance:8,20",
+            },
             "world": {"traffic_density": 0.1, "blocks": 1},
             "server": {"model_revision": "00", "weights_trained": False, "lane": "in_process"},
-            "episodes": [vars(episode) for episode in result.episodes], "events": [],
+            "episodes": [vars(episode) for episode in result.episodes],
+            "events": [],
         }
     )
     return result
@@ -88,7 +103,11 @@ def test_a_crash_ends_the_episode_and_the_run_goes_on(tmp_path, straight_road):
     world, planner = ScriptedWorld(straight_road, crash_after=15), ScriptedPlanner()
     result = drive(tmp_path, world, planner, seconds=2.0)
     assert result.ticks == 40 and world.resets == 2
-    assert [episode.end for episode in result.episodes] == ["crash_vehicle", "crash_vehicle", "time_up"]
+    assert [episode.end for episode in result.episodes] == [
+        "crash_vehicle",
+        "crash_vehicle",
+        "time_up",
+    ]
     assert [episode.seed for episode in result.episodes] == [100, 101, 102]
     assert {tick["plan"]["snapshot"]["episode"] for tick in read_ticks(tmp_path)} == {1, 2, 3}
     times = [tick["time_us"] for tick in read_ticks(tmp_path)]
@@ -96,7 +115,9 @@ def test_a_crash_ends_the_episode_and_the_run_goes_on(tmp_path, straight_road):
 
 
 def test_run_that_ends_with_its_episode_has_no_empty_last_one(tmp_path, straight_road):
-    result = drive(tmp_path, ScriptedWorld(straight_road, crash_after=20), ScriptedPlanner(), seconds=1.0)
+    result = drive(
+        tmp_path, ScriptedWorld(straight_road, crash_after=20), ScriptedPlanner(), seconds=1.0
+    )
     assert [episode.end for episode in result.episodes] == ["crash_vehicle"]
 
 
@@ -150,9 +171,13 @@ def test_late_realtime_loop_slips_instead_of_bursting(tmp_path, straight_road):
             return super().plan(observation)
 
     loop = ClosedLoop(
-        ScriptedWorld(straight_road, 1000), SlowOnce(), RunRecorder(tmp_path),
-        LoopOptions(seconds=0.5, realtime=True), camera_model=CameraModel(64, 32),
-        monotonic=lambda: clock["now"], sleep=sleep,
+        ScriptedWorld(straight_road, 1000),
+        SlowOnce(),
+        RunRecorder(tmp_path),
+        LoopOptions(seconds=0.5, realtime=True),
+        camera_model=CameraModel(64, 32),
+        monotonic=lambda: clock["now"],
+        sleep=sleep,
     )
     assert loop.run().missed_ticks == 3
     assert starts[:4] == pytest.approx([0.0, 0.05, 0.10, 0.15])

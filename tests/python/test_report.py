@@ -14,9 +14,23 @@ from automot_client.reporting.svg import nice_ticks
 from automot_client.reporting.video import BirdsEye, compose_frame
 
 CONTRACT_KEYS = {
-    "weights", "ticks", "simulated_seconds", "plans_failed", "plans_flagged", "plans_fallback",
-    "route_completion", "collisions", "off_road", "episodes", "planning_ms", "reasoning_ms", "staleness_s",
-    "snapshots_used", "lane", "pace_factor", "model_revision",
+    "weights",
+    "ticks",
+    "simulated_seconds",
+    "plans_failed",
+    "plans_flagged",
+    "plans_fallback",
+    "route_completion",
+    "collisions",
+    "off_road",
+    "episodes",
+    "planning_ms",
+    "reasoning_ms",
+    "staleness_s",
+    "snapshots_used",
+    "lane",
+    "pace_factor",
+    "model_revision",
 }
 
 
@@ -32,7 +46,7 @@ def test_percentiles_of_nothing_are_absent_not_zero():
 
 def test_summary_has_the_keys_that_others_rely_on(recorded_run):
     summary = summarize(RunRecord.load(recorded_run))
-    assert CONTRACT_KEYS <= summary.keys()
+    assert summary.keys() >= CONTRACT_KEYS
     assert {"p50", "p99", "max"} <= summary["planning_ms"].keys()
     assert {"p50", "p99", "max"} <= summary["staleness_s"].keys()
     assert {"p50", "p99"} <= summary["reasoning_ms"].keys()
@@ -42,7 +56,11 @@ def test_summary_counts_what_happened(recorded_run):
     summary = summarize(RunRecord.load(recorded_run))
     assert summary["weights"] == "untrained"
     assert (summary["ticks"], summary["simulated_seconds"]) == (20, 1.0)
-    assert (summary["plans_failed"], summary["plans_flagged"], summary["plans_fallback"]) == (1, 1, 1)
+    assert (summary["plans_failed"], summary["plans_flagged"], summary["plans_fallback"]) == (
+        1,
+        1,
+        1,
+    )
     assert summary["reasons"] == {"FALLBACK": 1, "NO_CONTEXT": 1}
     assert summary["snapshots_used"] == 2
     assert summary["pace_factor"] == 0.5
@@ -76,7 +94,12 @@ def test_page_is_one_file_that_needs_no_network(recorded_run):
     record = RunRecord.load(recorded_run)
     text = page.render(record, summarize(record), None)
     assert "http://" not in text and "https://" not in text and "$" not in text
-    for part in ("staleness over time", "snapshot version over time", "decisions and reasons", "no_context".upper()):
+    for part in (
+        "staleness over time",
+        "snapshot version over time",
+        "decisions and reasons",
+        "no_context".upper(),
+    ):
         assert part in text
     assert "reasoning frozen" in text
 

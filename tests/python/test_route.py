@@ -105,7 +105,9 @@ def test_sparse_plan_switches_before_a_point_is_reached():
     assert seen[-1][1] == pytest.approx(100.0)
 
 
-@pytest.mark.parametrize("text", ["", "route_distance:8", "route_distance:20,8", "plan_points:0", "plan_points:5,6"])
+@pytest.mark.parametrize(
+    "text", ["", "route_distance:8", "route_distance:20,8", "plan_points:0", "plan_points:5,6"]
+)
 def test_bad_rule_is_refused_by_name(text):
     with pytest.raises(ValueError, match="target_point_rule"):
         TargetPointRule(text)

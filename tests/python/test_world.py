@@ -11,7 +11,11 @@ from automot_client.types import Control
 
 
 def vehicle(**changes: bool) -> SimpleNamespace:
-    values = {"on_lane": True, "on_yellow_continuous_line": False, "on_white_continuous_line": False}
+    values = {
+        "on_lane": True,
+        "on_yellow_continuous_line": False,
+        "on_white_continuous_line": False,
+    }
     return SimpleNamespace(**{**values, **changes})
 
 

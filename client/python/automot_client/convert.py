@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -121,9 +122,9 @@ def _seconds(ages: planning_service_pb2.PlanAges, field: str) -> float | None:
     return getattr(ages, field) * _US if ages.HasField(field) else None
 
 
-def _word(enum: object, value: int, prefix: str) -> str:
+def _word(enum: Any, value: int, prefix: str) -> str:
     """Name of an enum value without its prefix; a value newer than the stubs is shown by its number."""
     try:
-        return enum.Name(value).removeprefix(prefix)  # type: ignore[attr-defined]
+        return str(enum.Name(value)).removeprefix(prefix)
     except ValueError:
         return f"UNKNOWN_{value}"

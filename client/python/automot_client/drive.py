@@ -186,7 +186,8 @@ def show_progress(progress: Progress) -> None:
         age = "-" if plan.staleness_s is None else f"{plan.staleness_s:.2f} s"
         context = f"context v{plan.snapshot.version} age {age} {' '.join(sorted(plan.reasons))}"
     line = (
-        f"  {progress.simulated_s:6.1f} s  episode {progress.state.episode}  {progress.state.speed_mps:4.1f} m/s"
+        f"  {progress.simulated_s:6.1f} s  episode {progress.state.episode}"
+        f"  {progress.state.speed_mps:4.1f} m/s"
         f"  route {progress.state.route_completion:4.0%}  plan {progress.latency_ms:6.1f} ms"
         f"  pace {progress.pace:.2f}x  {context}"
     )

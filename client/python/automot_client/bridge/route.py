@@ -7,6 +7,7 @@ and extended 60 m beyond its end so that a planner does not brake at the destina
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ def choose_lanes(roads: Sequence[Sequence[Lane]], start_lane: int) -> list[LaneC
     """
     cost = [_enter_costs(len(roads[0]), start_lane)]
     origin: list[list[LaneChoice]] = []
-    for here, after in zip(roads[:-1], roads[1:]):
+    for here, after in itertools.pairwise(roads):
         best, choices = _advance(cost[-1], here, after)
         cost.append(best)
         origin.append(choices)

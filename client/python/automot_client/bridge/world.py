@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import io
+import itertools
 import logging
 import math
 import os
@@ -195,7 +196,7 @@ class World:
     def _plan_route(self) -> Route:
         graph = self._env.current_map.road_network.graph
         nodes = self._env.vehicle.navigation.checkpoints
-        roads = [graph[a][b] for a, b in zip(nodes[:-1], nodes[1:])]
+        roads = [graph[a][b] for a, b in itertools.pairwise(nodes)]
         start = int(self._env.vehicle.lane_index[2])
         return Route(build_centre_line(roads, choose_lanes(roads, start)))
 

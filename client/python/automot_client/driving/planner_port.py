@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -92,10 +93,8 @@ class ServicePlanner:
         """See PlannerPort."""
         if self._listener:
             self._listener.close()
-        try:
-            self._session.close()
-        except grpc.RpcError:
-            pass  # The service may be gone; its lease ends by itself.
+        with contextlib.suppress(grpc.RpcError):
+            self._session.close()  # The service may be gone; the lease ends by itself.
         self._client.close()
 
     def _subscribe(self) -> ContextSubscription:
@@ -135,10 +134,9 @@ class _RefreshListener:
     def _run(self) -> None:
         while not self._closed.is_set():
             started = time.monotonic()
-            try:
+            # The producer may be away or the episode over: the next round subscribes again.
+            with contextlib.suppress(grpc.RpcError, ContextError):
                 self._listen()
-            except (grpc.RpcError, ContextError, ValueError):
-                pass  # The producer is away or the episode ended: the next round subscribes again.
             self._closed.wait(max(0.0, self._RETRY_S - (time.monotonic() - started)))
 
     def _listen(self) -> None:

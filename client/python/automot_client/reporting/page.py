@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import html
 import string
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
 from automot_client.reporting import figures, palette
 from automot_client.reporting.record import RunRecord
+from automot_client.reporting.summary import percentiles
 from automot_client.reporting.video import EmbeddedVideo
 
 
@@ -107,7 +109,8 @@ def _tiles(summary: dict[str, Any]) -> str:
         ("Collisions", f"{summary['collisions']}", f"{summary['off_road']} off road"),
     ]
     return "".join(
-        f'<div class="tile"><b>{html.escape(name)}</b><span>{html.escape(value)}</span><small>{html.escape(note)}</small></div>'
+        f'<div class="tile"><b>{html.escape(name)}</b><span>{html.escape(value)}</span>'
+        f"<small>{html.escape(note)}</small></div>"
         for name, value, note in tiles
     )
 
@@ -117,7 +120,8 @@ def _video(video: EmbeddedVideo | None) -> str:
         return '<p class="quiet">No frames were recorded.</p>'
     if video.tag == "img":
         return f'<img src="{video.uri}" alt="camera with trajectory, and bird\'s-eye view">'
-    return f'<video controls loop muted autoplay playsinline poster="{video.poster}" src="{video.uri}"></video>'
+    source = f'poster="{video.poster}" src="{video.uri}"'
+    return f"<video controls loop muted autoplay playsinline {source}></video>"
 
 
 def _legend() -> str:
@@ -152,8 +156,6 @@ def _stages(record: RunRecord) -> str:
     for plan in record.plans:
         for name, seconds in plan["stage_seconds"].items():
             stages.setdefault(name, []).append(seconds * 1e3)
-    from automot_client.reporting.summary import percentiles
-
     rows = []
     for name, values in stages.items():
         numbers = percentiles(values)
@@ -203,7 +205,7 @@ def _setup(record: RunRecord, summary: dict[str, Any]) -> str:
     return _table(("Setting", "Value"), rows)
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows

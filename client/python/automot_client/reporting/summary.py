@@ -30,48 +30,71 @@ def percentiles(
 
 def summarize(record: RunRecord) -> dict[str, Any]:
     """Every key of report.json."""
-    run, plans, ticks = record.run, record.plans, record.ticks
-    snapshots = {
-        _snapshot_key(plan["snapshot"]) for plan in plans if plan["snapshot"]["version"] > 0
-    }
-    reasons = Counter(reason for plan in plans for reason in plan["reasons"])
-    episodes = run["episodes"]
-    finished = [episode for episode in episodes if episode["end"] != "time_up"]
-    simulated_s = len(ticks) * record.tick_s
+    run = record.run
+    simulated_s = len(record.ticks) * record.tick_s
     return {
         "weights": "trained" if run["server"]["weights_trained"] else "untrained",
         "model_revision": run["server"]["model_revision"],
         "lane": run["server"]["lane"],
         "pace": run["options"]["pace"],
         "pace_factor": round(simulated_s / run["wall_s"], 3) if run["wall_s"] else None,
-        "ticks": len(ticks),
+        "ticks": len(record.ticks),
         "missed_ticks": run["missed_ticks"],
         "simulated_seconds": round(simulated_s, 3),
-        "plans_failed": len(ticks) - len(plans),
+        **_answers(record),
+        **_driving(record),
+        **_timing(record),
+        "target_point_rule": run["options"]["target_point_rule"],
+        "planning_rate_hz": run["options"]["planning_rate_hz"],
+        "reasoning_rate_hz": run["options"]["reasoning_rate_hz"],
+        "events": run["events"],
+    }
+
+
+def _answers(record: RunRecord) -> dict[str, Any]:
+    plans = record.plans
+    reasons = Counter(reason for plan in plans for reason in plan["reasons"])
+    agreement = Counter(plan["decision_agreement"] for plan in plans)
+    return {
+        "plans_failed": len(record.ticks) - len(plans),
         "plans_flagged": sum(1 for plan in plans if plan["reasons"]),
         "plans_fallback": reasons.get("FALLBACK", 0),
         "reasons": dict(sorted(reasons.items())),
+        "decisions_agree": agreement.get("AGREE", 0),
+        "decisions_disagree": agreement.get("DISAGREE", 0),
+    }
+
+
+def _driving(record: RunRecord) -> dict[str, Any]:
+    """Route completion is the mean over finished episodes; over all where none was finished."""
+    episodes = record.run["episodes"]
+    finished = [episode for episode in episodes if episode["end"] != "time_up"]
+    ends = Counter(episode["end"] for episode in episodes)
+    return {
         "route_completion": _mean([e["route_completion"] for e in finished or episodes]),
         "episodes": len(episodes),
         "episodes_finished": len(finished),
-        "episode_ends": dict(sorted(Counter(e["end"] for e in episodes).items())),
-        "collisions": sum(e["end"].startswith("crash") for e in episodes),
-        "off_road": sum(e["end"].startswith("off_road") for e in episodes),
-        "arrived": sum(e["end"] == "arrived" for e in episodes),
-        "planning_ms": percentiles([tick["latency_ms"] for tick in ticks if tick["plan"]]),
+        "episode_ends": dict(sorted(ends.items())),
+        "collisions": _count(episodes, "crash"),
+        "off_road": _count(episodes, "off_road"),
+        "arrived": ends.get("arrived", 0),
+        "lateral_error_rms_m": _rms([tick["lateral_error_m"] for tick in record.ticks]),
+    }
+
+
+def _timing(record: RunRecord) -> dict[str, Any]:
+    plans = record.plans
+    snapshots = {
+        _snapshot_key(plan["snapshot"]) for plan in plans if plan["snapshot"]["version"] > 0
+    }
+    return {
+        "planning_ms": percentiles([tick["latency_ms"] for tick in record.ticks if tick["plan"]]),
         "reasoning_ms": percentiles([r["refresh_s"] * 1e3 for r in record.refreshes]),
         "staleness_s": percentiles(
             [p["staleness_s"] for p in plans if p["staleness_s"] is not None]
         ),
         "snapshots_used": len(snapshots),
-        "epochs_used": len({(s[0], s[1]) for s in snapshots}),
-        "decisions_agree": sum(plan["decision_agreement"] == "AGREE" for plan in plans),
-        "decisions_disagree": sum(plan["decision_agreement"] == "DISAGREE" for plan in plans),
-        "lateral_error_rms_m": _rms([tick["lateral_error_m"] for tick in ticks]),
-        "target_point_rule": run["options"]["target_point_rule"],
-        "planning_rate_hz": run["options"]["planning_rate_hz"],
-        "reasoning_rate_hz": run["options"]["reasoning_rate_hz"],
-        "events": run["events"],
+        "epochs_used": len({(episode, epoch) for episode, epoch, _ in snapshots}),
     }
 
 
@@ -94,6 +117,10 @@ def text_summary(summary: dict[str, Any]) -> str:
             "WEIGHTS ARE UNTRAINED: the trajectories mean nothing, only the machinery is shown."
         )
     return "\n".join(lines)
+
+
+def _count(episodes: list[dict[str, Any]], kind: str) -> int:
+    return sum(episode["end"].startswith(kind) for episode in episodes)
 
 
 def _snapshot_key(snapshot: dict[str, Any]) -> tuple[int, int, int]:

@@ -42,33 +42,19 @@ class Chart:
 
     def axes(self, y_ticks: bool = True, y_count: int = 4) -> None:
         """Grid, ticks and labels."""
-        bottom = self.height - MARGIN_BOTTOM
+        left, right, bottom = MARGIN_LEFT, self.width - MARGIN_RIGHT, self.height - MARGIN_BOTTOM
         if y_ticks:
             for value in nice_ticks(*self.y_range, y_count):
                 row = self.y(value)
-                self._add(
-                    f'<line class="grid" x1="{MARGIN_LEFT}" x2="{self.width - MARGIN_RIGHT}" y1="{row:.1f}" y2="{row:.1f}"/>'
-                )
-                self._add(
-                    f'<text class="tick" x="{MARGIN_LEFT - 7}" y="{row + 4:.1f}" text-anchor="end">{value:g}</text>'
-                )
+                self._segment("grid", left, row, right, row)
+                self._text("tick", left - 7, row + 4, f"{value:g}", "end")
         for value in nice_ticks(*self.x_range, max(3, self.width // 95)):
             column = self.x(value)
-            self._add(
-                f'<line class="axis" x1="{column:.1f}" x2="{column:.1f}" y1="{bottom}" y2="{bottom + 4}"/>'
-            )
-            self._add(
-                f'<text class="tick" x="{column:.1f}" y="{bottom + 16}" text-anchor="middle">{value:g}</text>'
-            )
-        self._add(
-            f'<line class="axis" x1="{MARGIN_LEFT}" x2="{self.width - MARGIN_RIGHT}" y1="{bottom}" y2="{bottom}"/>'
-        )
-        self._add(
-            f'<text class="label" x="{self.width - MARGIN_RIGHT}" y="{self.height - 1}" text-anchor="end">{html.escape(self.x_label)}</text>'
-        )
-        self._add(
-            f'<text class="label" x="{MARGIN_LEFT + 4}" y="{MARGIN_TOP + 8}">{html.escape(self.y_label)}</text>'
-        )
+            self._segment("axis", column, bottom, column, bottom + 4)
+            self._text("tick", column, bottom + 16, f"{value:g}", "middle")
+        self._segment("axis", left, bottom, right, bottom)
+        self._text("label", right, self.height - 1, self.x_label, "end")
+        self._text("label", left + 4, MARGIN_TOP + 8, self.y_label)
 
     def line(
         self, xs: Sequence[float], ys: Sequence[float | None], css: str, step: bool = False
@@ -88,26 +74,17 @@ class Chart:
     def level(self, y: float, css: str, text: str, from_right: int = 4) -> None:
         """A dashed horizontal line with its name `from_right` pixels from the right, if in the range."""
         if self.y_range[0] <= y <= self.y_range[1]:
-            row = self.y(y)
-            self._add(
-                f'<line class="limit {css}" x1="{MARGIN_LEFT}" x2="{self.width - MARGIN_RIGHT}" y1="{row:.1f}" y2="{row:.1f}"/>'
-            )
-            self._add(
-                f'<text class="note {css}" x="{self.width - MARGIN_RIGHT - from_right}" y="{row - 4:.1f}" text-anchor="end">{html.escape(text)}</text>'
-            )
+            row, right = self.y(y), self.width - MARGIN_RIGHT
+            self._segment(f"limit {css}", MARGIN_LEFT, row, right, row)
+            self._text(f"note {css}", right - from_right, row - 4, text, "end")
 
     def marker(self, x: float, css: str, text: str = "", row: int = 0) -> None:
         """A vertical line with its name at the top."""
         column = self.x(x)
-        self._add(
-            f'<line class="limit {css}" x1="{column:.1f}" x2="{column:.1f}" y1="{MARGIN_TOP}" y2="{self.height - MARGIN_BOTTOM}"/>'
-        )
+        self._segment(f"limit {css}", column, MARGIN_TOP, column, self.height - MARGIN_BOTTOM)
         if text:
-            left = column > self.width * 0.75
-            shift, anchor = (-4, "end") if left else (4, "start")
-            self._add(
-                f'<text class="note {css}" x="{column + shift:.1f}" y="{MARGIN_TOP + 9 + 13 * row}" text-anchor="{anchor}">{html.escape(text)}</text>'
-            )
+            shift, anchor = (-4, "end") if column > self.width * 0.75 else (4, "start")
+            self._text(f"note {css}", column + shift, MARGIN_TOP + 9 + 13 * row, text, anchor)
 
     def span(
         self,
@@ -123,23 +100,28 @@ class Chart:
         bottom = self.height - MARGIN_BOTTOM if y0 is None else self.y(y0)
         left, right = self.x(x0), self.x(x1)
         label = f"<title>{html.escape(title)}</title>" if title else ""
-        self._add(
-            f'<rect class="{css}" x="{left:.1f}" y="{top:.1f}" width="{max(right - left, 0.8):.1f}" height="{bottom - top:.1f}">{label}</rect>'
-        )
+        place = f'x="{left:.1f}" y="{top:.1f}"'
+        size = f'width="{max(right - left, 0.8):.1f}" height="{bottom - top:.1f}"'
+        self._add(f'<rect class="{css}" {place} {size}>{label}</rect>')
 
     def row_label(self, y: float, text: str) -> None:
         """A name at the left of a row."""
-        self._add(
-            f'<text class="tick" x="{MARGIN_LEFT - 7}" y="{self.y(y) + 4:.1f}" text-anchor="end">{html.escape(text)}</text>'
-        )
+        self._text("tick", MARGIN_LEFT - 7, self.y(y) + 4, text, "end")
 
     def svg(self, title: str) -> str:
         """The chart."""
         return (
-            f'<svg viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{html.escape(title)}">'
-            + "".join(self._parts)
-            + "</svg>"
+            f'<svg viewBox="0 0 {self.width} {self.height}" role="img" '
+            f'aria-label="{html.escape(title)}">{"".join(self._parts)}</svg>'
         )
+
+    def _segment(self, css: str, x0: float, y0: float, x1: float, y1: float) -> None:
+        ends = f'x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}"'
+        self._add(f'<line class="{css}" {ends}/>')
+
+    def _text(self, css: str, x: float, y: float, text: str, anchor: str = "start") -> None:
+        place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+        self._add(f'<text class="{css}" {place}>{html.escape(text)}</text>')
 
     def _add(self, part: str) -> None:
         self._parts.append(part)

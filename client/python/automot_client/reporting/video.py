@@ -142,7 +142,15 @@ def _draw_status(picture: Image.Image, tick: dict[str, Any]) -> None:
     font = ImageFont.load_default(size=15)
     draw.rectangle((0, 0, picture.width, 46), fill=(16, 20, 26, 170))
     plan = tick["plan"]
-    head = f"{tick['time_us'] / 1e6:6.2f} s   episode {tick['episode']}   {tick['speed_mps']:.1f} m/s   route {tick['route_completion']:.0%}   plan {tick['latency_ms']:.0f} ms"
+    head = "   ".join(
+        (
+            f"{tick['time_us'] / 1e6:6.2f} s",
+            f"episode {tick['episode']}",
+            f"{tick['speed_mps']:.1f} m/s",
+            f"route {tick['route_completion']:.0%}",
+            f"plan {tick['latency_ms']:.0f} ms",
+        )
+    )
     draw.text((10, 4), head, fill=palette.TEXT, font=font)
     if plan is None:
         draw.text((10, 24), f"no answer: {tick['error']}"[:100], fill=palette.ALERT, font=font)
