@@ -100,37 +100,42 @@ std::optional<uint32_t> VersionTable::Choose(const View& view, const Query& quer
   return std::nullopt;
 }
 
-VersionTable::Acquired VersionTable::Acquire(SessionHandle session, ReaderSlot reader,
-                                             const Query& query) const {
+VersionTable::Entry VersionTable::Enter(SessionHandle session, ReaderSlot reader) const {
   if (session.slot >= options_.sessions || !session.valid()) {
-    return {nullptr, 0, Miss::kUnknownSession};
+    return {nullptr, nullptr, Miss::kUnknownSession};
   }
-  if (draining_.load(std::memory_order_relaxed)) return {nullptr, 0, Miss::kDraining};
+  if (draining_.load(std::memory_order_relaxed)) return {nullptr, nullptr, Miss::kDraining};
   Pin* const pin = Claim(reader);
-  if (pin == nullptr) return {nullptr, 0, Miss::kNoPinSlot};
+  if (pin == nullptr) return {nullptr, nullptr, Miss::kNoPinSlot};
   // Again, after the claim: either this load sees the drain, or the drain's scan sees the claim.
   if (draining_.load()) {
     Unpin(pin);
-    return {nullptr, 0, Miss::kDraining};
+    return {nullptr, nullptr, Miss::kDraining};
   }
   const uint64_t word = words_[session.slot].bits.fetch_add(1, std::memory_order_acquire);
   const auto index = static_cast<uint32_t>(word >> kCountBits);
   if (index == 0) {
     Unpin(pin);
-    return {nullptr, 0, Miss::kUnknownSession};
+    return {nullptr, nullptr, Miss::kUnknownSession};
   }
-  View& view = views_[index];
+  return {pin, &views_[index], Miss::kNone};
+}
+
+VersionTable::Acquired VersionTable::Settle(const Entry& entry, SessionHandle session,
+                                            const Query& query) const {
+  if (entry.view == nullptr) return {nullptr, 0, entry.miss};
   Acquired result;
-  if (view.session != session) {
+  if (entry.view->session != session) {
     result.miss = Miss::kUnknownSession;
-  } else if (const std::optional<uint32_t> cell = Choose(view, query)) {
-    result = {pin, *cell, Miss::kNone};
+  } else if (const std::optional<uint32_t> cell = Choose(*entry.view, query)) {
+    result = {entry.pin, *cell, Miss::kNone};
   } else {
     result.miss = Miss::kNoVersion;
   }
-  pin->cell.store(result.pin == nullptr ? 0 : result.cell + 1, std::memory_order_release);
-  // Releases the pin's store to whoever finds the view empty.
-  view.balance.fetch_sub(1, std::memory_order_release);
+  entry.pin->cell.store(result.pin == nullptr ? 0 : result.cell + 1, std::memory_order_release);
+  // Releases the pin's store to whoever finds the view empty. Nothing of the view is touched after
+  // it.
+  entry.view->balance.fetch_sub(1, std::memory_order_release);
   return result;
 }
 

@@ -49,6 +49,18 @@ class VersionTable {
     Miss miss = Miss::kNone;
   };
 
+  struct alignas(64) View {
+    std::atomic<int64_t> balance{0};  // entries counted by writers - readers that left
+    SessionHandle session;
+    std::vector<uint32_t> cells;  // newest first; capacity max_retained, fixed at construction
+  };
+  // A reader inside a view. Without a view there is no pin either: see miss.
+  struct Entry {
+    Pin* pin = nullptr;
+    View* view = nullptr;
+    Miss miss = Miss::kNone;
+  };
+
   VersionTable(const StoreOptions& options, StoreObserver* observer);
   VersionTable(const VersionTable&) = delete;
   VersionTable& operator=(const VersionTable&) = delete;
@@ -60,7 +72,13 @@ class VersionTable {
   const VersionInfo& info(uint32_t cell) const { return cells_[cell].info; }
 
   // ---- Wait-free. ----
-  Acquired Acquire(SessionHandle session, ReaderSlot reader, const Query& query) const;
+  Acquired Acquire(SessionHandle session, ReaderSlot reader, const Query& query) const {
+    return Settle(Enter(session, reader), session, query);
+  }
+  // The halves of Acquire, apart so that a test can stop a reader between them: Enter claims a pin
+  // and enters the view, Settle chooses, pins and leaves. Every Enter needs its Settle.
+  Entry Enter(SessionHandle session, ReaderSlot reader) const;
+  Acquired Settle(const Entry& entry, SessionHandle session, const Query& query) const;
   static void Unpin(Pin* pin) { pin->cell.store(0, std::memory_order_release); }
 
   // ---- Publication in two steps: Reserve, write the payload, Commit. ----
@@ -97,11 +115,6 @@ class VersionTable {
 
   struct alignas(64) Word {
     std::atomic<uint64_t> bits{0};  // view 0: the session is closed
-  };
-  struct alignas(64) View {
-    std::atomic<int64_t> balance{0};  // entries counted by writers - readers that left
-    SessionHandle session;
-    std::vector<uint32_t> cells;  // capacity max_retained, fixed at construction
   };
   struct Cell {
     VersionInfo info;
