@@ -1,0 +1,58 @@
+#include "common/model/frame_encoder.h"
+
+#include <utility>
+#include <vector>
+
+#include "common/status/status_macros.h"
+
+namespace automot::model {
+
+absl::StatusOr<FrameEncoder> FrameEncoder::Create(const UnderstandingModel& model) {
+  const VisionGeometry& vision = model.geometry().vision;
+  const PreprocessGeometry& preprocess = model.geometry().preprocess;
+  const image::PatchOptions options{
+      .patch = static_cast<int>(vision.patch),
+      .temporal_patch = static_cast<int>(vision.temporal_patch),
+      .merge = static_cast<int>(vision.merge),
+      .rescale_factor = preprocess.rescale_factor,
+      .mean = preprocess.image_mean,
+      .std = preprocess.image_std,
+  };
+  AUTOMOT_ASSIGN_OR_RETURN(image::Patchifier patchifier, image::Patchifier::Create(options));
+  const image::ImageSize size{static_cast<int>(preprocess.resize_width),
+                              static_cast<int>(preprocess.resize_height)};
+  return FrameEncoder(model, image::Resizer(size, image::ResizeFilter::kLanczos),
+                      std::move(patchifier));
+}
+
+absl::StatusOr<const RgbImage*> FrameEncoder::Resize(const RgbImage& frame) {
+  AUTOMOT_RETURN_IF_ERROR(resizer_.Resize(frame, resized_));
+  return &resized_;
+}
+
+absl::StatusOr<FramePatches> FrameEncoder::Cut(absl::Span<const RgbImage* const> resized) const {
+  if (resized.empty()) return absl::InvalidArgumentError("there is no frame");
+  FramePatches out;
+  const image::ImageSize size{resized[0]->width, resized[0]->height};
+  AUTOMOT_ASSIGN_OR_RETURN(out.grid, patchifier_.Grid(size));
+  const int64_t rows = out.grid.patches(), width = patchifier_.row_values();
+  out.pixel_values = at::empty({static_cast<int64_t>(resized.size()) * rows, width}, at::kFloat);
+  float* target = out.pixel_values.data_ptr<float>();
+  const auto values = static_cast<size_t>(rows * width);
+  for (const RgbImage* frame : resized) {
+    AUTOMOT_RETURN_IF_ERROR(patchifier_.Write(*frame, {target, values}));
+    target += values;
+  }
+  return out;
+}
+
+absl::StatusOr<ImageFeature> FrameEncoder::Encode(const RgbImage& frame) {
+  AUTOMOT_ASSIGN_OR_RETURN(const RgbImage* resized, Resize(frame));
+  AUTOMOT_ASSIGN_OR_RETURN(const FramePatches patches, Cut({&resized, 1}));
+  AUTOMOT_ASSIGN_OR_RETURN(
+      std::vector<ImageFeature> features,
+      model_->EncodePatches(patches.pixel_values, patches.grid.h, patches.grid.w));
+  return std::move(features[0]);
+}
+
+}  // namespace automot::model

@@ -1,0 +1,46 @@
+// From a decoded camera frame to the vision tower's feature: LANCZOS resize, patches, tower
+// (spec 2.2, 2.3).
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "common/image/patches.h"
+#include "common/image/resize.h"
+#include "common/model/understanding_model.h"
+#include "common/types/observation.h"
+
+namespace automot::model {
+
+// Pictures of any number of frames as the vision tower takes them.
+struct FramePatches {
+  at::Tensor pixel_values;  // [frames * grid.patches(), patch values], float32, CPU
+  image::PatchGrid grid;    // of each frame
+};
+
+// Holds scratch memory, so not thread-safe: one per thread. The model must outlive it.
+class FrameEncoder {
+ public:
+  static absl::StatusOr<FrameEncoder> Create(const UnderstandingModel& model);
+
+  // Resizes to the checkpoint's frame size. The picture is valid until the next call.
+  absl::StatusOr<const RgbImage*> Resize(const RgbImage& frame);
+  // Cuts pictures of one size, already resized, into patches.
+  absl::StatusOr<FramePatches> Cut(absl::Span<const RgbImage* const> resized) const;
+
+  // All three steps for one frame of any size. INVALID_ARGUMENT for a broken frame.
+  absl::StatusOr<ImageFeature> Encode(const RgbImage& frame);
+
+ private:
+  FrameEncoder(const UnderstandingModel& model, image::Resizer resizer,
+               image::Patchifier patchifier)
+      : model_(&model), resizer_(std::move(resizer)), patchifier_(std::move(patchifier)) {}
+
+  const UnderstandingModel* model_;
+  image::Resizer resizer_;
+  image::Patchifier patchifier_;
+  RgbImage resized_;
+};
+
+}  // namespace automot::model
