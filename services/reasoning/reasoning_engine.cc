@@ -190,10 +190,11 @@ absl::StatusOr<uint64_t> ReasoningEngine::SubmitByName(
     std::shared_ptr<context::SlowObservation> observation) {
   absl::MutexLock lock(&mutex_);
   ReasoningSession* session = sessions_.FindByName(name);
-  if (session == nullptr || session->owner == nullptr) {
-    return absl::NotFoundError(absl::StrCat("session '", name, "' has no subscription"));
+  if (session == nullptr || session->owner == nullptr || epoch > session->epoch()) {
+    return absl::NotFoundError(
+        absl::StrCat("session '", name, "' has no subscription of epoch ", epoch));
   }
-  if (epoch != session->epoch()) {
+  if (epoch < session->epoch()) {
     return absl::AbortedError(absl::StrCat("epoch is ", epoch, "; the one in force for session '",
                                            name, "' is ", session->epoch()));
   }

@@ -1,0 +1,73 @@
+#include "services/reasoning/handlers/ask_handler.h"
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status/status_macros.h"
+#include "services/reasoning/answer_stream.h"
+#include "services/reasoning/handlers/session_name.h"
+
+namespace automot::reasoning {
+namespace {
+
+constexpr int kDefaultTokens = 64;
+constexpr uint32_t kMaxTokens = 1024;
+
+absl::StatusOr<std::vector<CameraFramePtr>> OwnFrames(const v1::AskRequest& request,
+                                                      const conversion::ObservationLimits& limits) {
+  AUTOMOT_ASSIGN_OR_RETURN(Observation observation,
+                           conversion::ObservationFromProto(request.observation(), limits));
+  if (observation.camera_frames.empty()) {
+    return absl::InvalidArgumentError(
+        "observation.camera_images is empty; a question needs a frame");
+  }
+  std::vector<CameraFramePtr> frames;
+  for (CameraFrame& frame : observation.camera_frames) {
+    frames.push_back(std::make_shared<const CameraFrame>(std::move(frame)));
+  }
+  return frames;
+}
+
+absl::StatusOr<std::unique_ptr<SceneQuestion>> Read(const v1::AskRequest& request,
+                                                    const conversion::ObservationLimits& limits) {
+  auto question = std::make_unique<SceneQuestion>();
+  if (request.max_tokens() > kMaxTokens) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_tokens is ", request.max_tokens(), "; it must be at most ", kMaxTokens));
+  }
+  question->options.max_tokens =
+      request.max_tokens() == 0 ? kDefaultTokens : static_cast<int>(request.max_tokens());
+  question->question = request.question();
+  if (request.has_observation()) {
+    AUTOMOT_ASSIGN_OR_RETURN(question->frames, OwnFrames(request, limits));
+  } else {
+    AUTOMOT_RETURN_IF_ERROR(CheckSessionName(request.session()));
+    question->session = request.session();
+  }
+  return question;
+}
+
+absl::Status Start(const ReasoningContext& context, const v1::AskRequest& request,
+                   AnswerStream* stream) {
+  AUTOMOT_ASSIGN_OR_RETURN(std::unique_ptr<SceneQuestion> question, Read(request, context.limits));
+  const std::shared_ptr<AnswerStream::Writer> writer = stream->writer();
+  question->on_text = [writer](std::string_view piece) { return writer->Write(piece); };
+  question->on_done = [writer](const absl::StatusOr<bool>& complete) { writer->End(complete); };
+  AUTOMOT_ASSIGN_OR_RETURN(const SessionTimeUs time, context.engine->Ask(std::move(question)));
+  stream->SetCaptureTime(time);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+grpc::ServerWriteReactor<v1::AskResponse>* HandleAsk(const ReasoningContext& context,
+                                                     const v1::AskRequest& request) {
+  auto* stream = new AnswerStream(context.engine->status().expert.model_revision);
+  if (const absl::Status status = Start(context, request, stream); !status.ok()) {
+    stream->Close(status);
+  }
+  return stream;
+}
+
+}  // namespace automot::reasoning

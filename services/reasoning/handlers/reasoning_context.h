@@ -1,0 +1,23 @@
+// What the handlers may touch.
+#pragma once
+
+#include "absl/time/time.h"
+#include "common/context/snapshot_manifest.h"
+#include "common/conversion/observation.h"
+#include "common/rpc/credentials.h"
+#include "services/reasoning/live_streams.h"
+#include "services/reasoning/reasoning_engine.h"
+
+namespace automot::reasoning {
+
+// Everything outlives the server.
+struct ReasoningContext {
+  ReasoningEngine* engine = nullptr;
+  const rpc::ClientAllowList* allow_list = nullptr;
+  LiveStreams* streams = nullptr;
+  conversion::ObservationLimits limits;
+  std::size_t chunk_bytes = context::kDefaultChunkBytes;
+  absl::Duration drain_deadline = absl::Seconds(20);
+};
+
+}  // namespace automot::reasoning

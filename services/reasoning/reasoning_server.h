@@ -1,0 +1,64 @@
+// The reasoning service on the wire: gRPC server with health and reflection, drain on request.
+#pragma once
+
+#include <grpcpp/server.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/conversion/observation.h"
+#include "common/rpc/credentials.h"
+#include "services/reasoning/handlers/reasoning_context.h"
+#include "services/reasoning/reasoning_engine.h"
+
+namespace automot::reasoning {
+
+struct ReasoningServerOptions {
+  std::string address = "127.0.0.1:50052";  // port 0 picks one
+  rpc::TlsOptions tls;
+  int max_message_bytes = 128 << 20;  // a frame of 64 MiB and the rest
+  conversion::ObservationLimits limits;
+  std::size_t chunk_bytes = context::kDefaultChunkBytes;  // at most 4 MiB, the contract's limit
+  absl::Duration drain_deadline = absl::Seconds(20);
+};
+
+// Health: service "" and "automot.v1.ReasoningService" serve once the expert is warm and until the
+// drain; "live" serves while the process does.
+class ReasoningServer {
+ public:
+  // Listens when it returns. `engine` must outlive the server. INVALID_ARGUMENT: address or TLS
+  // files; UNAVAILABLE: the port is taken.
+  static absl::StatusOr<std::unique_ptr<ReasoningServer>> Start(
+      const ReasoningServerOptions& options, ReasoningEngine* engine);
+  ~ReasoningServer();
+
+  // The address that clients use, with the port picked.
+  const std::string& address() const { return address_; }
+
+  // Says not-ready, announces the end to every subscriber and gives them `drain_deadline` to leave,
+  // then stops the engine and closes. Safe to call twice.
+  void Drain();
+  // Like Drain without the patience.
+  void Stop();
+
+ private:
+  class Service;
+  class Health;
+  ReasoningServer(const ReasoningServerOptions& options, ReasoningEngine* engine);
+  absl::Status Listen();
+
+  const ReasoningServerOptions options_;
+  ReasoningEngine* const engine_;
+  const rpc::ClientAllowList allow_list_;
+  LiveStreams streams_;
+  ReasoningContext context_;
+  std::shared_ptr<Health> health_;
+  std::unique_ptr<Service> service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+}  // namespace automot::reasoning

@@ -1,0 +1,118 @@
+#include "services/reasoning/snapshot_publisher.h"
+
+#include <utility>
+
+#include "common/rpc/status_conversion.h"
+#include "services/reasoning/snapshot_wire.h"
+
+namespace automot::reasoning {
+
+SnapshotPublisher::SnapshotPublisher(Options options)
+    : options_(std::move(options)), outbox_(options_.outbox) {}
+
+void SnapshotPublisher::Greet(const v1::Attached& attached) {
+  absl::MutexLock lock(&mutex_);
+  notice_.emplace();
+  *notice_->mutable_attached() = attached;
+}
+
+void SnapshotPublisher::Close(const absl::Status& status) {
+  absl::MutexLock lock(&mutex_);
+  CloseLocked(status);
+}
+
+void SnapshotPublisher::CloseLocked(const absl::Status& status) {
+  if (close_) return;
+  close_ = status;
+  notice_.reset();
+  outbox_.Clear();
+  Pump();
+}
+
+void SnapshotPublisher::OnLayers(const context::SnapshotPtr& building, int layers_ready) {
+  absl::MutexLock lock(&mutex_);
+  if (close_) return;
+  outbox_.OnLayers(building, layers_ready);
+  Pump();
+}
+
+void SnapshotPublisher::OnSnapshot(context::SnapshotPtr snapshot) {
+  absl::MutexLock lock(&mutex_);
+  if (close_) return;
+  outbox_.OnSnapshot(snapshot);
+  Pump();
+}
+
+void SnapshotPublisher::OnRefreshFailed(uint64_t, SessionTimeUs capture_time_us,
+                                        const absl::Status& why) {
+  absl::MutexLock lock(&mutex_);
+  if (close_) return;
+  outbox_.OnRefreshFailed(capture_time_us, why);
+  Pump();
+}
+
+void SnapshotPublisher::OnLinkState(context::LinkState state, const absl::Status& why) {
+  absl::MutexLock lock(&mutex_);
+  if (close_) return;
+  if (state == context::LinkState::kDown) return CloseLocked(why);
+  if (state == context::LinkState::kDraining) {
+    // Sent between snapshots like any notice; an `attached` that still waits is older and stays.
+    v1::SubscribeContextsResponse draining;
+    draining.mutable_draining()->set_deadline_ms(
+        absl::ToInt64Milliseconds(options_.drain_deadline));
+    if (!notice_) notice_ = std::move(draining);
+  }
+  Pump();
+}
+
+std::optional<grpc::ByteBuffer> SnapshotPublisher::NextMessage() {
+  if (notice_) {
+    const v1::SubscribeContextsResponse notice = *std::exchange(notice_, std::nullopt);
+    return Serialize(notice);
+  }
+  const std::optional<OutboxItem> item = outbox_.Next();
+  if (!item) return std::nullopt;
+  return Serialize(*item, options_.outbox.session_name);
+}
+
+void SnapshotPublisher::Pump() {
+  if (writing_ || finished_) return;
+  if (close_) {
+    finished_ = true;
+    Finish(rpc::ToGrpcStatus(*close_));
+    return;
+  }
+  std::optional<grpc::ByteBuffer> message = NextMessage();
+  has_room_.store(outbox_.HasRoom(), std::memory_order_release);
+  if (!message) return;
+  writing_ = true;
+  message_ = *std::move(message);
+  StartWrite(&message_);
+}
+
+void SnapshotPublisher::OnWriteDone(bool ok) {
+  bool room_made = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    writing_ = false;
+    message_.Clear();
+    const bool had_room = has_room_.load(std::memory_order_acquire);
+    if (ok) {
+      Pump();
+    } else {
+      CloseLocked(absl::CancelledError("the consumer is gone"));
+      Pump();
+    }
+    room_made = !had_room && has_room_.load(std::memory_order_acquire);
+  }
+  if (room_made) options_.on_room();
+}
+
+void SnapshotPublisher::OnCancel() { Close(absl::CancelledError("the consumer cancelled")); }
+
+void SnapshotPublisher::OnDone() {
+  options_.on_done();
+  delete this;
+}
+
+}  // namespace automot::reasoning

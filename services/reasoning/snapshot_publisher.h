@@ -1,0 +1,70 @@
+// One consumer's stream of snapshots: step 3 of a tick.
+#pragma once
+
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <atomic>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "automot/v1/reasoning_service.pb.h"
+#include "services/reasoning/snapshot_outbox.h"
+#include "services/reasoning/snapshot_sink.h"
+
+namespace automot::reasoning {
+
+// Writes what the engine tells it, one message at a time, and nothing faster than the consumer
+// reads. Thread-safe. Deletes itself when the call is over, after `on_done`; that is where its user
+// detaches it from the engine.
+class SnapshotPublisher final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
+                                public SnapshotSink {
+ public:
+  struct Options {
+    SnapshotOutbox::Options outbox;
+    absl::Duration drain_deadline;
+    std::function<void()> on_room;  // a waiting snapshot has gone out
+    std::function<void()> on_done;
+  };
+
+  explicit SnapshotPublisher(Options options);
+
+  // Sends `attached` before anything else; to be called before the engine knows the sink.
+  void Greet(const v1::Attached& attached);
+  // Ends the stream once the message in flight is out. Never twice.
+  void Close(const absl::Status& status);
+
+  // SnapshotSink.
+  void OnLayers(const context::SnapshotPtr& building, int layers_ready) override;
+  bool HasRoom() const override { return has_room_.load(std::memory_order_acquire); }
+  void OnSnapshot(context::SnapshotPtr snapshot) override;
+  void OnRefreshFailed(uint64_t session, SessionTimeUs capture_time_us,
+                       const absl::Status& why) override;
+  void OnLinkState(context::LinkState state, const absl::Status& why) override;
+
+ private:
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+  void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<grpc::ByteBuffer> NextMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CloseLocked(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const Options options_;
+  std::atomic<bool> has_room_{true};
+  absl::Mutex mutex_;
+  SnapshotOutbox outbox_ ABSL_GUARDED_BY(mutex_);
+  std::optional<v1::SubscribeContextsResponse> notice_ ABSL_GUARDED_BY(mutex_);  // goes first
+  std::optional<absl::Status> close_ ABSL_GUARDED_BY(mutex_);
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::ByteBuffer message_ ABSL_GUARDED_BY(mutex_);  // in flight
+};
+
+}  // namespace automot::reasoning
