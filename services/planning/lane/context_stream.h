@@ -1,0 +1,80 @@
+// One SubscribeContexts call: raw messages in, complete and verified snapshots out. Step 4 of a
+// tick.
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "automot/v1/reasoning_service.pb.h"
+#include "common/context/snapshot_assembler.h"
+#include "common/context/snapshot_channel.h"
+#include "services/planning/lane/completion_thread.h"
+#include "services/planning/lane/subscribe_message.h"
+
+namespace automot::planning {
+
+// Everything happens on the completion thread. Lives until its call is over; `on_closed` comes
+// last, once.
+class ContextStream final : public std::enable_shared_from_this<ContextStream> {
+ public:
+  struct Events {
+    std::function<void(const v1::Attached&)> on_attached;
+    std::function<void(context::SnapshotPtr)> on_snapshot;
+    // The stream goes on: the old snapshot keeps serving. `refused`: assembly or verification
+    // failed here.
+    std::function<void(SessionTimeUs capture_time_us, const absl::Status& why, bool refused)>
+        on_failed;
+    std::function<void()> on_draining;
+    std::function<void(std::size_t bytes)> on_bytes;
+    std::function<void(const absl::Status& why)> on_closed;
+  };
+
+  // `thread` and `pool` outlive the stream.
+  ContextStream(CompletionThread* thread, context::KvBufferPool* pool,
+                const context::AttachRequest& request, Events events);
+
+  // Subscribes over `channel`. Without an answer within `attach_deadline` the call ends with
+  // DEADLINE_EXCEEDED.
+  void Start(const std::shared_ptr<grpc::Channel>& channel, absl::Duration attach_deadline);
+  // Ends the call; on_closed follows.
+  void Cancel();
+
+  // What the headers must say from now on.
+  void SetEpisode(uint32_t episode) { expected_.episode = episode; }
+
+ private:
+  void Read();
+  void OnRead(bool ok);
+  void End();
+  void Take(SubscribeMessage message);
+  void TakeChunk(const ChunkMessage& message);
+  void TakeEvent(const v1::SubscribeContextsResponse& message);
+  void TakeHeader(const v1::SnapshotHeader& proto);
+  void TakeTrailer(const v1::SnapshotTrailer& proto);
+  void Refuse(const absl::Status& why);
+
+  CompletionThread* const thread_;
+  context::SnapshotAssembler assembler_;
+  context::SnapshotExpectation expected_;
+  const v1::SubscribeContextsRequest request_;
+  Events events_;
+
+  grpc::ClientContext call_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
+  CompletionThread::Timer attach_timer_;
+  grpc::ByteBuffer message_;
+  grpc::Status final_status_;
+  absl::Status own_status_;            // why this side ended the call, where it did
+  SessionTimeUs capture_time_us_ = 0;  // of the snapshot in progress
+  uint32_t chunks_ = 0;                // of the snapshot in progress
+  bool skipping_ = false;              // refused: the rest of this snapshot is ignored
+};
+
+}  // namespace automot::planning

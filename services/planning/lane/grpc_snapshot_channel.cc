@@ -1,0 +1,208 @@
+#include "services/planning/lane/grpc_snapshot_channel.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/support/channel_arguments.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/rpc/address.h"
+#include "common/status/status_macros.h"
+
+namespace automot::planning {
+namespace {
+
+constexpr int kMaxMessageBytes = 8 << 20;  // a chunk of at most 4 MiB and its fields
+
+std::shared_ptr<grpc::Channel> Connect(const GrpcSnapshotChannelOptions& options,
+                                       const std::string& address) {
+  grpc::ChannelArguments arguments;
+  const auto milliseconds = [](absl::Duration d) {
+    return static_cast<int>(absl::ToInt64Milliseconds(d));
+  };
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(options.ping_interval));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(options.ping_timeout));
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
+                   milliseconds(options.timeouts.first_retry));
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, milliseconds(options.timeouts.first_retry));
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, milliseconds(options.timeouts.last_retry));
+  // Sockets of the lane's own, whatever else in the process talks to the same address.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  return grpc::CreateCustomChannel(
+      address,
+      options.credentials != nullptr ? options.credentials : grpc::InsecureChannelCredentials(),
+      arguments);
+}
+
+absl::Status NotAttached(uint64_t session) {
+  return absl::NotFoundError(absl::StrCat("session ", session, " is not attached"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<GrpcSnapshotChannel>> GrpcSnapshotChannel::Create(
+    GrpcSnapshotChannelOptions options) {
+  if (options.addresses.empty()) {
+    return absl::InvalidArgumentError("--reasoning-address is empty; at least one is needed");
+  }
+  for (const std::string& address : options.addresses) {
+    AUTOMOT_RETURN_IF_ERROR(rpc::ValidateAddress("--reasoning-address", address));
+  }
+  return std::unique_ptr<GrpcSnapshotChannel>(new GrpcSnapshotChannel(std::move(options)));
+}
+
+GrpcSnapshotChannel::GrpcSnapshotChannel(GrpcSnapshotChannelOptions options)
+    : options_(std::move(options)), pool_(options_.pool), thread_(options_.nice_value) {
+  for (const std::string& address : options_.addresses) {
+    channels_.push_back(Connect(options_, address));
+  }
+}
+
+GrpcSnapshotChannel::~GrpcSnapshotChannel() {
+  std::unordered_map<uint64_t, std::shared_ptr<SessionLink>> links;
+  {
+    absl::MutexLock lock(&mutex_);
+    links.swap(links_);
+  }
+  for (const auto& [session, link] : links) link->pass().RevokeAndWait();
+  thread_.Post([this, links = std::move(links)] {
+    for (const auto& [session, link] : links) link->Close();
+    thread_.Stop();
+  });
+}
+
+SessionLink::Environment GrpcSnapshotChannel::EnvironmentFor(const std::string& session_name) {
+  std::vector<std::pair<uint64_t, std::size_t>> ranks;
+  for (std::size_t i = 0; i < channels_.size(); ++i) {
+    const std::string key = absl::StrCat(session_name, "|", options_.addresses[i]);
+    ranks.emplace_back(XXH3_64bits(key.data(), key.size()), i);
+  }
+  std::sort(ranks.rbegin(), ranks.rend());
+  SessionLink::Environment environment{
+      .thread = &thread_, .pool = &pool_, .counters = &counters_, .timeouts = options_.timeouts};
+  for (const auto& [rank, i] : ranks) environment.channels.push_back(channels_[i]);
+  return environment;
+}
+
+std::shared_ptr<SessionLink> GrpcSnapshotChannel::Find(uint64_t session) const {
+  absl::MutexLock lock(&mutex_);
+  const auto at = links_.find(session);
+  return at == links_.end() ? nullptr : at->second;
+}
+
+absl::Status GrpcSnapshotChannel::Attach(const context::AttachRequest& request,
+                                         context::SnapshotReceiver* receiver) {
+  if (request.epoch == 0) return absl::InvalidArgumentError("epoch is 0; it must be above 0");
+  if (request.session_name.empty()) {
+    return absl::InvalidArgumentError("session_name is empty; the producer knows sessions by name");
+  }
+  std::shared_ptr<SessionLink> old, link;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto at = links_.find(request.session);
+    if (at != links_.end()) old = at->second;
+    if (old == nullptr && links_.size() >= options_.session_limit) {
+      return absl::ResourceExhaustedError(absl::StrCat("attached sessions: ", links_.size(), " of ",
+                                                       options_.session_limit, " are in use"));
+    }
+    const bool same_receiver = old != nullptr && old->receiver() == receiver;
+    link = std::make_shared<SessionLink>(
+        EnvironmentFor(request.session_name), request, receiver,
+        same_receiver ? old->pass().gate() : std::make_shared<context::ReceiverGate>(),
+        old != nullptr ? old->carry() : std::make_shared<SessionCarry>(options_.outbox));
+    links_[request.session] = link;
+  }
+  {
+    absl::MutexLock lock(&link->carry()->mutex);
+    link->carry()->outbox.SetLossless(request.lossless);
+    link->carry()->StartEpisode(request.episode);
+  }
+  if (old != nullptr) old->pass().Revoke();
+  thread_.Post([old, link] {
+    if (old != nullptr) old->Close();
+    link->Start();
+  });
+  return absl::OkStatus();
+}
+
+absl::Status GrpcSnapshotChannel::Submit(context::SlowObservationPtr observation) {
+  const std::shared_ptr<SessionLink> link = Find(observation->session);
+  if (link == nullptr) return NotAttached(observation->session);
+  ObservationOutbox::Outcome outcome;
+  const uint32_t episode = observation->episode;
+  bool new_episode = false;
+  {
+    absl::MutexLock lock(&link->carry()->mutex);
+    if (episode < link->carry()->episode) return absl::OkStatus();  // dropped
+    new_episode = link->carry()->StartEpisode(episode);
+    outcome = link->carry()->outbox.Add(observation);
+  }
+  counters_.submitted.fetch_add(1, std::memory_order_relaxed);
+  thread_.Post([link, new_episode, episode] {
+    if (new_episode) link->SetEpisode(episode);
+    link->Pump();
+  });
+  if (outcome == ObservationOutbox::Outcome::kFull) {
+    counters_.dropped.fetch_add(1, std::memory_order_relaxed);
+    return absl::ResourceExhaustedError(absl::StrCat("observations waiting for session ",
+                                                     observation->session, ": the limit is ",
+                                                     options_.outbox.lossless_capacity));
+  }
+  if (outcome == ObservationOutbox::Outcome::kSuperseded) {
+    counters_.superseded.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (!link->up()) {
+    return absl::UnavailableError(
+        "the reasoning link is down; the observation is kept for its return");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GrpcSnapshotChannel::Reset(uint64_t session, uint32_t episode) {
+  const std::shared_ptr<SessionLink> link = Find(session);
+  if (link == nullptr) return NotAttached(session);
+  {
+    absl::MutexLock lock(&link->carry()->mutex);
+    if (!link->carry()->StartEpisode(episode)) return absl::OkStatus();
+  }
+  // The producer learns of the episode by its first observation.
+  thread_.Post([link, episode] { link->SetEpisode(episode); });
+  return absl::OkStatus();
+}
+
+void GrpcSnapshotChannel::Detach(uint64_t session) {
+  std::shared_ptr<SessionLink> link;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto at = links_.find(session);
+    if (at == links_.end()) return;
+    link = std::move(at->second);
+    links_.erase(at);
+  }
+  link->pass().RevokeAndWait();
+  thread_.Post([link] { link->Close(); });
+}
+
+context::LinkStats GrpcSnapshotChannel::stats() const {
+  context::LinkStats stats;
+  const bool up = counters_.up.load(std::memory_order_relaxed) > 0;
+  const bool draining = counters_.draining.load(std::memory_order_relaxed) > 0;
+  stats.state = !up        ? context::LinkState::kDown
+                : draining ? context::LinkState::kDraining
+                           : context::LinkState::kUp;
+  stats.observations_submitted = counters_.submitted.load(std::memory_order_relaxed);
+  stats.observations_superseded = counters_.superseded.load(std::memory_order_relaxed);
+  stats.observations_dropped = counters_.dropped.load(std::memory_order_relaxed);
+  stats.snapshots_received = counters_.received.load(std::memory_order_relaxed);
+  stats.snapshots_refused = counters_.refused.load(std::memory_order_relaxed);
+  stats.bytes_received = counters_.bytes.load(std::memory_order_relaxed);
+  stats.reconnects = counters_.reconnects.load(std::memory_order_relaxed);
+  return stats;
+}
+
+}  // namespace automot::planning

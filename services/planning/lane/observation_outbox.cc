@@ -1,0 +1,138 @@
+#include "services/planning/lane/observation_outbox.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+
+namespace automot::planning {
+namespace {
+
+SessionTimeUs NewestFrameTime(const context::SlowObservation& observation) {
+  SessionTimeUs newest = observation.ego.capture_time_us;
+  for (const CameraFramePtr& frame : observation.frames) {
+    newest = std::max(newest, frame->capture_time_us);
+  }
+  return newest;
+}
+
+}  // namespace
+
+void ObservationOutbox::AddFrame(const CameraFramePtr& frame) {
+  const auto at = std::lower_bound(
+      ring_.begin(), ring_.end(), frame->capture_time_us,
+      [](const Entry& entry, SessionTimeUs time) { return entry.frame->capture_time_us < time; });
+  if (at != ring_.end() && at->frame->capture_time_us == frame->capture_time_us) return;
+  ring_.insert(at, {frame, false});
+  if (ring_.size() > options_.ring_frames) ring_.pop_front();
+}
+
+ObservationOutbox::Outcome ObservationOutbox::Add(const context::SlowObservationPtr& observation) {
+  for (const CameraFramePtr& frame : observation->frames) AddFrame(frame);
+  if (carrier_ == nullptr || observation->ego.capture_time_us >= carrier_->ego.capture_time_us) {
+    carrier_ = observation;
+  }
+  if (observation->history_only) return Outcome::kAccepted;
+  if (options_.lossless) {
+    if (candidates_.size() >= options_.lossless_capacity) return Outcome::kFull;
+    candidates_.push_back(observation);
+    return Outcome::kAccepted;
+  }
+  const bool superseded = !candidates_.empty();
+  if (superseded && candidates_.front()->urgent && !observation->urgent) {
+    // The reason to hurry outlives the observation that brought it.
+    auto hurried = std::make_shared<context::SlowObservation>(*observation);
+    hurried->urgent = true;
+    candidates_.assign(1, std::move(hurried));
+    return Outcome::kSuperseded;
+  }
+  candidates_.assign(1, observation);
+  return superseded ? Outcome::kSuperseded : Outcome::kAccepted;
+}
+
+std::vector<const ObservationOutbox::Entry*> ObservationOutbox::Unsent(
+    SessionTimeUs until_us) const {
+  std::vector<const Entry*> unsent;
+  for (const Entry& entry : ring_) {
+    if (!entry.sent && entry.frame->capture_time_us <= until_us) unsent.push_back(&entry);
+  }
+  return unsent;
+}
+
+std::vector<const ObservationOutbox::Entry*> ObservationOutbox::UnsentOnGrid(
+    SessionTimeUs until_us) const {
+  std::vector<const Entry*> unsent;
+  const auto newest = std::find_if(ring_.rbegin(), ring_.rend(), [&](const Entry& entry) {
+    return entry.frame->capture_time_us <= until_us;
+  });
+  if (newest == ring_.rend()) return unsent;
+  for (int i = options_.grid_frames - 1; i >= 0; --i) {
+    const SessionTimeUs place = newest->frame->capture_time_us - i * options_.grid_spacing_us;
+    const auto nearest =
+        std::min_element(ring_.begin(), newest.base(), [place](const Entry& a, const Entry& b) {
+          return std::llabs(a.frame->capture_time_us - place) <
+                 std::llabs(b.frame->capture_time_us - place);
+        });
+    if (!nearest->sent && (unsent.empty() || unsent.back() != &*nearest)) {
+      unsent.push_back(&*nearest);
+    }
+  }
+  return unsent;
+}
+
+std::optional<ObservationOutbox::Batch> ObservationOutbox::Next() const {
+  const SessionTimeUs until = candidates_.empty() ? std::numeric_limits<SessionTimeUs>::max()
+                                                  : NewestFrameTime(*candidates_.front());
+  std::vector<const Entry*> frames = Unsent(until);
+  Batch batch;
+  if (candidates_.empty()) {
+    if (frames.empty()) return std::nullopt;
+    batch.observation = carrier_;
+    batch.history_only = true;
+    // The newest are the ones that a future grid reaches.
+    if (frames.size() > options_.batch_frames) {
+      frames.erase(frames.begin(),
+                   frames.end() - static_cast<std::ptrdiff_t>(options_.batch_frames));
+    }
+  } else {
+    batch.observation = candidates_.front();
+    if (frames.size() > options_.batch_frames) frames = UnsentOnGrid(until);
+    if (frames.size() > options_.batch_frames) {
+      frames.resize(options_.batch_frames);
+      batch.history_only = true;
+    }
+  }
+  for (const Entry* entry : frames) batch.frames.push_back(entry->frame);
+  return batch;
+}
+
+void ObservationOutbox::Acknowledge(const Batch& batch) {
+  for (Entry& entry : ring_) {
+    for (const CameraFramePtr& frame : batch.frames) {
+      entry.sent = entry.sent || entry.frame == frame;
+    }
+  }
+  if (!batch.history_only) DropCandidate(batch);
+}
+
+void ObservationOutbox::DropCandidate(const Batch& batch) {
+  if (!candidates_.empty() && candidates_.front() == batch.observation) candidates_.pop_front();
+}
+
+void ObservationOutbox::MarkUnsent() {
+  for (Entry& entry : ring_) entry.sent = false;
+}
+
+void ObservationOutbox::Clear() {
+  ring_.clear();
+  candidates_.clear();
+  carrier_.reset();
+}
+
+void ObservationOutbox::SetLossless(bool lossless) {
+  options_.lossless = lossless;
+  if (!lossless && candidates_.size() > 1) {
+    candidates_.erase(candidates_.begin(), candidates_.end() - 1);
+  }
+}
+
+}  // namespace automot::planning

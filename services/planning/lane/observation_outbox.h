@@ -1,0 +1,77 @@
+// What one session still has to give its reasoning producer: every frame, in time for the history
+// grid, and the newest observation.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "common/context/slow_observation.h"
+
+namespace automot::planning {
+
+using CameraFramePtr = std::shared_ptr<const CameraFrame>;
+
+// Not thread-safe. Two disciplines for refresh candidates, as the producer's: newest wins (one
+// waits), or lossless (a bounded queue, in order). Frames are kept in a bounded ring whatever
+// happens to candidates and links, and go out again after MarkUnsent.
+class ObservationOutbox {
+ public:
+  struct Options {
+    bool lossless = false;
+    std::size_t lossless_capacity = 16;
+    std::size_t ring_frames = 32;  // semantics 3
+    std::size_t batch_frames = 8;  // observation.proto
+    int grid_frames = 4;           // official history
+    SessionTimeUs grid_spacing_us = 250'000;
+  };
+  struct Batch {
+    context::SlowObservationPtr observation;
+    std::vector<CameraFramePtr> frames;  // oldest first
+    bool history_only =
+        false;  // false: `observation` is a refresh candidate and all that it needs is with it
+  };
+  enum class Outcome { kAccepted, kSuperseded, kFull };
+
+  explicit ObservationOutbox(const Options& options) : options_(options) {}
+
+  // The frames are taken even where the candidate is not (kFull).
+  Outcome Add(const context::SlowObservationPtr& observation);
+
+  // What to send next, while nothing else is under way. The grid of the next candidate goes first,
+  // the candidate with its newest frames second, other frames last.
+  std::optional<Batch> Next() const;
+  // The producer has `batch`.
+  void Acknowledge(const Batch& batch);
+  // The producer will never take the candidate of `batch`.
+  void DropCandidate(const Batch& batch);
+
+  // A new producer: it has none of the frames.
+  void MarkUnsent();
+  // A new episode: nothing of the old one is wanted.
+  void Clear();
+  // The discipline of a new attachment; frames stay.
+  void SetLossless(bool lossless);
+
+  std::size_t frames() const { return ring_.size(); }
+
+ private:
+  struct Entry {
+    CameraFramePtr frame;
+    bool sent = false;
+  };
+
+  void AddFrame(const CameraFramePtr& frame);
+  std::vector<const Entry*> Unsent(SessionTimeUs until_us) const;
+  std::vector<const Entry*> UnsentOnGrid(SessionTimeUs until_us) const;
+
+  Options options_;
+  std::deque<Entry> ring_;                              // increasing capture times
+  std::deque<context::SlowObservationPtr> candidates_;  // newest wins: at most one
+  context::SlowObservationPtr carrier_;  // newest observation: history travels with it
+};
+
+}  // namespace automot::planning

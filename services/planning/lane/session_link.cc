@@ -1,0 +1,211 @@
+#include "services/planning/lane/session_link.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "common/conversion/slow_observation.h"
+#include "common/rpc/status_conversion.h"
+
+namespace automot::planning {
+
+// One SubmitObservation call. Lives until it completes.
+class SessionLink::Submission final : public std::enable_shared_from_this<Submission> {
+ public:
+  Submission(CompletionThread* thread, ObservationOutbox::Batch batch)
+      : thread_(thread), batch_(std::move(batch)) {}
+
+  v1::SubmitObservationRequest* request() { return &request_; }
+  const ObservationOutbox::Batch& batch() const { return batch_; }
+
+  void Start(const std::shared_ptr<grpc::Channel>& channel, absl::Duration deadline,
+             std::function<void(const absl::Status&)> on_done) {
+    call_.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(deadline));
+    stub_ = v1::ReasoningService::NewStub(channel);
+    reader_ = stub_->AsyncSubmitObservation(&call_, request_, thread_->queue());
+    reader_->Finish(
+        &response_, &status_,
+        CompletionThread::Tag([self = shared_from_this(), on_done = std::move(on_done)](bool) {
+          on_done(rpc::FromGrpcStatus(self->status_));
+        }));
+  }
+  void Cancel() { call_.TryCancel(); }
+
+ private:
+  CompletionThread* const thread_;
+  const ObservationOutbox::Batch batch_;
+  v1::SubmitObservationRequest request_;
+  v1::SubmitObservationResponse response_;
+  grpc::ClientContext call_;
+  grpc::Status status_;
+  std::unique_ptr<v1::ReasoningService::Stub> stub_;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<v1::SubmitObservationResponse>> reader_;
+};
+
+SessionLink::SessionLink(Environment environment, const context::AttachRequest& request,
+                         context::SnapshotReceiver* receiver,
+                         std::shared_ptr<context::ReceiverGate> gate,
+                         std::shared_ptr<SessionCarry> carry)
+    : environment_(std::move(environment)),
+      request_(request),
+      receiver_(receiver),
+      pass_(std::move(gate)),
+      carry_(std::move(carry)),
+      jitter_(std::random_device{}()) {}
+
+void SessionLink::Start() {
+  if (!closed_) Connect();
+}
+
+void SessionLink::Connect() {
+  if (environment_.thread->stopped()) return;
+  {
+    absl::MutexLock lock(&carry_->mutex);
+    channel_ = environment_.channels.at(carry_->next_address % environment_.channels.size());
+  }
+  stream_ = std::make_shared<ContextStream>(environment_.thread, environment_.pool, request_,
+                                            StreamEvents());
+  stream_->Start(channel_, environment_.timeouts.attach);
+}
+
+ContextStream::Events SessionLink::StreamEvents() {
+  // The stream holds its link until it has closed.
+  auto self = shared_from_this();
+  return {
+      .on_attached = [self](const v1::Attached&) { self->OnAttached(); },
+      .on_snapshot =
+          [self](context::SnapshotPtr snapshot) {
+            self->environment_.counters->received.fetch_add(1, std::memory_order_relaxed);
+            self->pass_.Run([&] { self->receiver_->OnSnapshot(std::move(snapshot)); });
+          },
+      .on_failed =
+          [self](SessionTimeUs time, const absl::Status& why, bool refused) {
+            if (refused) {
+              self->environment_.counters->refused.fetch_add(1, std::memory_order_relaxed);
+            }
+            self->ReportFailure(time, why);
+          },
+      .on_draining = [self] { self->SetState(context::LinkState::kDraining, absl::OkStatus()); },
+      .on_bytes =
+          [self](std::size_t bytes) {
+            self->environment_.counters->bytes.fetch_add(bytes, std::memory_order_relaxed);
+          },
+      .on_closed = [self](const absl::Status& why) { self->OnClosed(why); },
+  };
+}
+
+void SessionLink::OnAttached() {
+  attached_once_ = true;
+  attempts_ = 0;
+  {
+    absl::MutexLock lock(&carry_->mutex);
+    carry_->outbox.MarkUnsent();
+  }
+  SetState(context::LinkState::kUp, absl::OkStatus());
+  Pump();
+}
+
+void SessionLink::OnClosed(const absl::Status& why) {
+  stream_.reset();
+  SetState(context::LinkState::kDown, why);
+  if (closed_) return;
+  {
+    absl::MutexLock lock(&carry_->mutex);
+    ++carry_->next_address;
+  }
+  // An epoch that was in force, or is too old, is spent: the owner mints the next one and attaches
+  // again.
+  if (attached_once_ || absl::IsAborted(why)) return;
+  environment_.counters->reconnects.fetch_add(1, std::memory_order_relaxed);
+  retry_timer_.Set(*environment_.thread, RetryDelay(),
+                   [self = shared_from_this()] { self->Start(); });
+}
+
+absl::Duration SessionLink::RetryDelay() {
+  const absl::Duration full =
+      std::min(environment_.timeouts.first_retry * (1 << std::min(attempts_, 10)),
+               environment_.timeouts.last_retry);
+  ++attempts_;
+  return full * std::uniform_real_distribution<double>(0.5, 1.0)(jitter_);
+}
+
+void SessionLink::Close() {
+  closed_ = true;
+  pass_.Revoke();
+  SetState(context::LinkState::kDown, absl::OkStatus());
+  retry_timer_.Cancel();
+  submit_timer_.Cancel();
+  if (submission_ != nullptr) submission_->Cancel();
+  if (stream_ != nullptr) stream_->Cancel();
+}
+
+void SessionLink::SetEpisode(uint32_t episode) {
+  request_.episode = episode;
+  if (stream_ != nullptr) stream_->SetEpisode(episode);
+}
+
+void SessionLink::SetState(context::LinkState state, const absl::Status& why) {
+  const bool now_up = state != context::LinkState::kDown;
+  const bool now_draining = state == context::LinkState::kDraining;
+  if (now_up != up_.exchange(now_up, std::memory_order_acq_rel)) {
+    environment_.counters->up.fetch_add(now_up ? 1 : -1, std::memory_order_relaxed);
+  } else if (!now_up && std::exchange(down_said_, true)) {
+    return;  // still down: said once
+  }
+  if (now_draining != std::exchange(draining_, now_draining)) {
+    environment_.counters->draining.fetch_add(now_draining ? 1 : -1, std::memory_order_relaxed);
+  }
+  down_said_ = !now_up;
+  pass_.Run([&] { receiver_->OnLinkState(state, why); });
+}
+
+void SessionLink::ReportFailure(SessionTimeUs capture_time_us, const absl::Status& why) {
+  pass_.Run([&] { receiver_->OnRefreshFailed(request_.session, capture_time_us, why); });
+}
+
+void SessionLink::Pump() {
+  if (closed_ || !up() || submission_ != nullptr || environment_.thread->stopped()) return;
+  std::optional<ObservationOutbox::Batch> batch;
+  {
+    absl::MutexLock lock(&carry_->mutex);
+    batch = carry_->outbox.Next();
+  }
+  if (!batch) return;
+  submission_ = std::make_shared<Submission>(environment_.thread, *std::move(batch));
+  v1::SubmitObservationRequest* request = submission_->request();
+  request->set_session(request_.session_name);
+  request->set_episode(submission_->batch().observation->episode);
+  request->set_epoch(request_.epoch);
+  conversion::SlowObservationToProto(*submission_->batch().observation, submission_->batch().frames,
+                                     request->mutable_observation());
+  request->mutable_observation()->set_sequence(++sequence_);
+  request->mutable_observation()->set_history_only(submission_->batch().history_only);
+  submission_->Start(channel_, environment_.timeouts.submit,
+                     [self = shared_from_this(), submission = submission_](const absl::Status& s) {
+                       self->submission_.reset();
+                       self->OnSubmitted(submission->batch(), s);
+                     });
+}
+
+void SessionLink::OnSubmitted(const ObservationOutbox::Batch& batch, const absl::Status& status) {
+  if (closed_) return;
+  const bool busy = absl::IsResourceExhausted(status);
+  const bool refused = absl::IsInvalidArgument(status);
+  {
+    absl::MutexLock lock(&carry_->mutex);
+    // Even an observation that is refused or has to wait has left its frames with the producer.
+    ObservationOutbox::Batch taken = batch;
+    taken.history_only = batch.history_only || busy;
+    if (status.ok() || busy || refused) carry_->outbox.Acknowledge(taken);
+  }
+  if (refused) {
+    environment_.counters->dropped.fetch_add(1, std::memory_order_relaxed);
+    ReportFailure(batch.observation->ego.capture_time_us, status);
+  }
+  if (status.ok() || refused) return Pump();
+  // Full queue, or a producer that did not answer: try again, not at once.
+  submit_timer_.Set(*environment_.thread, environment_.timeouts.submit_retry,
+                    [self = shared_from_this()] { self->Pump(); });
+}
+
+}  // namespace automot::planning

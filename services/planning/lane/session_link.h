@@ -1,0 +1,119 @@
+// One session's link to its reasoning producer: a subscription under one epoch, observations up,
+// snapshots down, and what to do when either breaks. A later attachment of the session is another
+// link, which takes the outbox over.
+#pragma once
+
+#include <grpcpp/channel.h>
+
+#include <atomic>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "automot/v1/reasoning_service.grpc.pb.h"
+#include "common/context/kv_buffer_pool.h"
+#include "common/context/receiver_gate.h"
+#include "common/context/snapshot_channel.h"
+#include "services/planning/lane/completion_thread.h"
+#include "services/planning/lane/context_stream.h"
+#include "services/planning/lane/observation_outbox.h"
+
+namespace automot::planning {
+
+struct LinkTimeouts {
+  absl::Duration attach = absl::Seconds(5);
+  absl::Duration submit = absl::Seconds(5);
+  absl::Duration first_retry = absl::Milliseconds(100);
+  absl::Duration last_retry = absl::Seconds(5);
+  absl::Duration submit_retry = absl::Milliseconds(20);
+};
+
+// Counters of all links of a channel.
+struct LinkCounters {
+  std::atomic<uint64_t> submitted{0}, superseded{0}, dropped{0}, received{0}, refused{0}, bytes{0},
+      reconnects{0};
+  std::atomic<int> up{0}, draining{0};
+};
+
+// What a session keeps from one attachment to the next. Thread-safe under its own mutex.
+struct SessionCarry {
+  explicit SessionCarry(const ObservationOutbox::Options& options) : outbox(options) {}
+  absl::Mutex mutex;
+  ObservationOutbox outbox ABSL_GUARDED_BY(mutex);
+  uint32_t episode ABSL_GUARDED_BY(mutex) = 0;
+  std::size_t next_address ABSL_GUARDED_BY(mutex) = 0;  // into the order of the session's addresses
+
+  // True where `newer` begins: what is kept belongs to the episode before.
+  bool StartEpisode(uint32_t newer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    if (newer <= episode) return false;
+    episode = newer;
+    outbox.Clear();
+    return true;
+  }
+};
+
+class SessionLink final : public std::enable_shared_from_this<SessionLink> {
+ public:
+  struct Environment {
+    CompletionThread* thread;
+    context::KvBufferPool* pool;
+    LinkCounters* counters;
+    LinkTimeouts timeouts;
+    std::vector<std::shared_ptr<grpc::Channel>> channels;  // in the session's order of preference
+  };
+
+  SessionLink(Environment environment, const context::AttachRequest& request,
+              context::SnapshotReceiver* receiver, std::shared_ptr<context::ReceiverGate> gate,
+              std::shared_ptr<SessionCarry> carry);
+
+  // Any thread.
+  context::ReceiverPass& pass() { return pass_; }
+  context::SnapshotReceiver* receiver() const { return receiver_; }
+  const std::shared_ptr<SessionCarry>& carry() const { return carry_; }
+  bool up() const { return up_.load(std::memory_order_acquire); }
+
+  // On the completion thread.
+  void Start();
+  void Close();
+  void SetEpisode(uint32_t episode);
+  // Sends what waits in the outbox, one request at a time.
+  void Pump();
+
+ private:
+  class Submission;
+
+  ContextStream::Events StreamEvents();
+  void Connect();
+  void OnAttached();
+  void OnClosed(const absl::Status& why);
+  void OnSubmitted(const ObservationOutbox::Batch& batch, const absl::Status& status);
+  void SetState(context::LinkState state, const absl::Status& why);
+  void ReportFailure(SessionTimeUs capture_time_us, const absl::Status& why);
+  absl::Duration RetryDelay();
+
+  const Environment environment_;
+  context::AttachRequest request_;
+  context::SnapshotReceiver* const receiver_;
+  context::ReceiverPass pass_;
+  const std::shared_ptr<SessionCarry> carry_;
+
+  std::shared_ptr<ContextStream> stream_;
+  std::shared_ptr<grpc::Channel> channel_;
+  CompletionThread::Timer retry_timer_;
+  CompletionThread::Timer submit_timer_;
+  std::shared_ptr<Submission> submission_;  // in flight
+  uint64_t sequence_ = 0;
+  int attempts_ = 0;
+  std::minstd_rand jitter_;
+  bool attached_once_ = false;
+  bool closed_ = false;
+  bool down_said_ = false;
+  std::atomic<bool> up_{false};
+  bool draining_ = false;
+};
+
+}  // namespace automot::planning
