@@ -76,6 +76,7 @@ std::optional<grpc::ByteBuffer> SnapshotPublisher::NextMessage() {
 }
 
 void SnapshotPublisher::Pump() {
+  has_room_.store(outbox_.HasRoom(), std::memory_order_release);
   if (writing_ || finished_) return;
   if (close_) {
     finished_ = true;

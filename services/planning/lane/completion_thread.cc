@@ -3,7 +3,6 @@
 #include <chrono>
 #include <utility>
 
-#include "absl/synchronization/mutex.h"
 #include "common/concurrency/thread_placement.h"
 
 namespace automot::planning {
@@ -37,11 +36,25 @@ void CompletionThread::Main(int nice_value) {
 }
 
 void CompletionThread::Post(std::function<void()> work) {
-  // An alarm that is due at once is the way to hand work to a completion queue.
+  {
+    absl::MutexLock lock(&mutex_);
+    posted_.push_back(std::move(work));
+    if (posted_.size() > 1) return;  // the thread has been told
+  }
+  // An alarm of the past completes at once: the way to wake the thread of a completion queue.
   auto alarm = std::make_shared<grpc::Alarm>();
   grpc::Alarm* const raw = alarm.get();
-  raw->Set(&queue_, After(absl::ZeroDuration()),
-           Tag([alarm = std::move(alarm), work = std::move(work)](bool) { work(); }));
+  raw->Set(&queue_, gpr_inf_past(GPR_CLOCK_MONOTONIC),
+           Tag([this, alarm = std::move(alarm)](bool) { RunPosted(); }));
+}
+
+void CompletionThread::RunPosted() {
+  std::deque<std::function<void()>> posted;
+  {
+    absl::MutexLock lock(&mutex_);
+    posted.swap(posted_);
+  }
+  for (const auto& work : posted) work();
 }
 
 void CompletionThread::Timer::Set(CompletionThread& thread, absl::Duration delay,

@@ -7,10 +7,13 @@
 #include <grpcpp/completion_queue.h>
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <thread>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 
 namespace automot::planning {
@@ -28,7 +31,7 @@ class CompletionThread {
   // A tag for one operation on queue().
   static void* Tag(Completion completion) { return new Completion(std::move(completion)); }
 
-  // Runs `work` on the thread, soon. Thread-safe. Dropped after Stop.
+  // Runs `work` on the thread, soon, in the order of posting. Thread-safe. Not after Stop.
   void Post(std::function<void()> work);
 
   // Runs `work` once, on the thread, after `delay`, unless cancelled. On the thread only.
@@ -52,8 +55,11 @@ class CompletionThread {
 
  private:
   void Main(int nice_value);
+  void RunPosted();
 
   grpc::CompletionQueue queue_;
+  absl::Mutex mutex_;
+  std::deque<std::function<void()>> posted_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> stopped_{false};
   std::thread thread_;
 };

@@ -140,6 +140,7 @@ void SessionLink::Close() {
 }
 
 void SessionLink::SetEpisode(uint32_t episode) {
+  if (episode <= request_.episode) return;
   request_.episode = episode;
   if (stream_ != nullptr) stream_->SetEpisode(episode);
 }
@@ -171,6 +172,8 @@ void SessionLink::Pump() {
     batch = carry_->outbox.Next();
   }
   if (!batch) return;
+  // Before the producer can answer it: snapshots of its episode are wanted from now on.
+  SetEpisode(batch->observation->episode);
   submission_ = std::make_shared<Submission>(environment_.thread, *std::move(batch));
   v1::SubmitObservationRequest* request = submission_->request();
   request->set_session(request_.session_name);
