@@ -8,12 +8,17 @@
 namespace automot::reasoning {
 namespace {
 
-// A picture for warming up: its content is irrelevant, its size is resized away.
-RgbImage GreyImage() {
-  constexpr int kWidth = 512, kHeight = 256;
-  return {.width = kWidth,
-          .height = kHeight,
-          .pixels = std::vector<uint8_t>(std::size_t{kWidth} * kHeight * 3, 128)};
+// A frame for warming up, of the checkpoint's camera.
+std::shared_ptr<const CameraFrame> GreyFrame(const UnderstandingExpertInfo& info) {
+  auto image = std::make_shared<RgbImage>();
+  image->width = info.camera_width;
+  image->height = info.camera_height;
+  image->pixels.assign(
+      static_cast<std::size_t>(info.camera_width) * static_cast<std::size_t>(info.camera_height) * 3,
+      128);
+  auto frame = std::make_shared<CameraFrame>();
+  frame->image = std::move(image);
+  return frame;
 }
 
 }  // namespace
@@ -46,8 +51,7 @@ void ReasoningWorker::Main(const ExpertFactory& factory) {
 }
 
 absl::Status ReasoningWorker::WarmUp() {
-  auto frame = std::make_shared<CameraFrame>();
-  frame->image = std::make_shared<const RgbImage>(GreyImage());
+  const std::shared_ptr<const CameraFrame> frame = GreyFrame(expert_->info());
   const int count = expert_->info().history_frames;
   VisionCache cache;
   uint64_t cache_hits = 0;

@@ -1,0 +1,257 @@
+#include "services/reasoning/torch_understanding_expert.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/checkpoint/checkpoint.h"
+#include "common/concurrency/thread_placement.h"
+#include "common/model/context_export.h"
+#include "common/model/frame_encoder.h"
+#include "common/model/torch_status.h"
+#include "common/model/understanding_model.h"
+#include "common/status/status_macros.h"
+#include "common/tokenizer/prompt.h"
+#include "common/tokenizer/tokenizer.h"
+#include "services/reasoning/answer_text.h"
+#include "services/reasoning/torch_decision.h"
+
+namespace automot::reasoning {
+namespace {
+
+using context::ContextLayout;
+using context::TensorKind;
+
+// After the question: the end of the user's turn and the head of the answer (spec 2.5).
+constexpr char kAnswerHead[] = "<|im_end|>\n<|im_start|>assistant\n";
+
+struct TorchFeature final : VisionFeature {
+  model::ImageFeature feature;
+};
+
+std::vector<model::ImageFeature> Unwrap(const VisionFeatures& features) {
+  std::vector<model::ImageFeature> unwrapped;
+  for (const auto& feature : features) {
+    unwrapped.push_back(static_cast<const TorchFeature&>(*feature).feature);
+  }
+  return unwrapped;
+}
+
+model::ContextForm FormOf(ContextLayout::Kind kind) {
+  return kind == ContextLayout::Kind::kFull ? model::ContextForm::kFull
+                                            : model::ContextForm::kCompact;
+}
+
+absl::Span<std::byte> Bytes(std::span<std::byte> bytes) { return {bytes.data(), bytes.size()}; }
+
+class TorchUnderstandingExpert final : public UnderstandingExpert {
+ public:
+  static absl::StatusOr<std::unique_ptr<UnderstandingExpert>> Load(
+      const TorchExpertOptions& options, const model::ModelOptions& model_options);
+
+  const UnderstandingExpertInfo& info() const override { return info_; }
+  absl::StatusOr<std::shared_ptr<const VisionFeature>> EncodeFrame(const RgbImage& image) override;
+  absl::StatusOr<ContextPlan> PlanContext(const ContextPrompt& prompt, int image_count,
+                                          ContextLayout::Kind kind) override;
+  absl::Status Prefill(const ContextPlan& plan, const VisionFeatures& features,
+                       context::KvBuffer& keys_values,
+                       const std::function<void(int layer)>& on_layer) override;
+  absl::StatusOr<Decision> Decide(const ContextPlan& plan, const context::KvBuffer& keys_values,
+                                  const DecisionInputs& inputs) override;
+  absl::StatusOr<bool> Ask(std::string_view question, const VisionFeatures& features,
+                           const AskOptions& options,
+                           const std::function<bool(std::string_view)>& on_text,
+                           const std::function<void()>& yield) override;
+
+ private:
+  TorchUnderstandingExpert(std::unique_ptr<const model::Tokenizer> tokenizer,
+                           std::unique_ptr<const model::UnderstandingModel> model,
+                           model::FrameEncoder frames, std::unique_ptr<TorchDecision> decision)
+      : tokenizer_(std::move(tokenizer)),
+        model_(std::move(model)),
+        frames_(std::move(frames)),
+        decision_(std::move(decision)) {}
+  void Describe(const model::Checkpoint& checkpoint, bool bidirectional);
+  absl::StatusOr<model::PromptIds> QuestionIds(std::string_view question) const;
+
+  UnderstandingExpertInfo info_;
+  std::unique_ptr<const model::Tokenizer> tokenizer_;
+  std::unique_ptr<const model::UnderstandingModel> model_;
+  model::FrameEncoder frames_;
+  std::unique_ptr<TorchDecision> decision_;  // null where decisions are not published
+};
+
+absl::StatusOr<std::unique_ptr<UnderstandingExpert>> TorchUnderstandingExpert::Load(
+    const TorchExpertOptions& options, const model::ModelOptions& model_options) {
+  const int threads = options.threads > 0 ? options.threads : std::max(1, AvailableCores() - 1);
+  at::set_num_threads(threads);  // this thread's; the planner sets its own
+  AUTOMOT_ASSIGN_OR_RETURN(
+      const std::shared_ptr<const model::Checkpoint> checkpoint,
+      model::Checkpoint::Open(options.checkpoint, {.use_ema = options.use_ema}));
+  AUTOMOT_ASSIGN_OR_RETURN(auto tokenizer, model::Tokenizer::Load(checkpoint->tokenizer_path()));
+  AUTOMOT_ASSIGN_OR_RETURN(auto model, model::UnderstandingModel::Load(*checkpoint, model_options));
+  AUTOMOT_ASSIGN_OR_RETURN(model::FrameEncoder frames, model::FrameEncoder::Create(*model));
+  std::unique_ptr<TorchDecision> decision;
+  if (options.publish_decisions) {
+    AUTOMOT_ASSIGN_OR_RETURN(decision, TorchDecision::Load(*checkpoint, *tokenizer, model_options));
+  }
+  std::unique_ptr<TorchUnderstandingExpert> expert(new TorchUnderstandingExpert(
+      std::move(tokenizer), std::move(model), std::move(frames), std::move(decision)));
+  expert->Describe(*checkpoint, options.bidirectional_instruction);
+  return expert;
+}
+
+void TorchUnderstandingExpert::Describe(const model::Checkpoint& checkpoint, bool bidirectional) {
+  const model::ModelGeometry& geometry = checkpoint.geometry();
+  info_ = {.model_revision = std::string(checkpoint.revision()),
+           .prompt_template = std::string(model::kPromptTemplate),
+           .weights_trained = geometry.weights_trained,
+           .bidirectional_instruction = bidirectional,
+           .history_frames = static_cast<int>(geometry.driving.history_frames),
+           .history_spacing_us =
+               static_cast<SessionTimeUs>(geometry.driving.history_spacing_s * 1e6 + 0.5),
+           .num_layers = static_cast<int>(geometry.text.layers),
+           .camera_width = static_cast<int>(geometry.preprocess.camera_width),
+           .camera_height = static_cast<int>(geometry.preprocess.camera_height)};
+}
+
+absl::StatusOr<std::shared_ptr<const VisionFeature>> TorchUnderstandingExpert::EncodeFrame(
+    const RgbImage& image) {
+  auto feature = std::make_shared<TorchFeature>();
+  AUTOMOT_ASSIGN_OR_RETURN(feature->feature, frames_.Encode(image));
+  return std::shared_ptr<const VisionFeature>(std::move(feature));
+}
+
+absl::StatusOr<ContextPlan> TorchUnderstandingExpert::PlanContext(const ContextPrompt& prompt,
+                                                                  int image_count,
+                                                                  ContextLayout::Kind kind) {
+  const model::ModelGeometry& geometry = model_->geometry();
+  AUTOMOT_ASSIGN_OR_RETURN(
+      const std::string instruction,
+      model::FormatInstruction({prompt.target.current, prompt.target.next}, prompt.speed_mps));
+  AUTOMOT_ASSIGN_OR_RETURN(model::PromptIds ids, model::BuildPromptIds(*tokenizer_, instruction));
+  const int64_t cell = geometry.vision.patch * geometry.vision.merge;
+  const std::vector<model::ImageGrid> grids(static_cast<std::size_t>(std::max(0, image_count)),
+                                            {.rows = geometry.preprocess.resize_height / cell,
+                                             .cols = geometry.preprocess.resize_width / cell});
+  AUTOMOT_ASSIGN_OR_RETURN(const model::PromptSequence sequence,
+                           model::BuildSequence(geometry, ids.prefix, grids, ids.instruction));
+  const model::ContextDims dims = model::DimsOf(geometry, FormOf(kind));
+  ContextPlan plan;
+  plan.prefix_ids = std::move(ids.prefix);
+  plan.instruction_ids = std::move(ids.instruction);
+  plan.image_count = image_count;
+  plan.layout = {.kind = kind,
+                 .element_type = model_->options().dtype == at::kBFloat16
+                                     ? ContextLayout::ElementType::kBFloat16
+                                     : ContextLayout::ElementType::kFloat32,
+                 .layers = static_cast<int>(dims.layers),
+                 .tokens = static_cast<int>(sequence.tokens()),
+                 .kv_heads = static_cast<int>(dims.kv_heads),
+                 .k_head_dim = static_cast<int>(dims.key_dim),
+                 .v_head_dim = static_cast<int>(dims.value_dim)};
+  plan.position_start = sequence.next_position;
+  return plan;
+}
+
+absl::Status TorchUnderstandingExpert::Prefill(const ContextPlan& plan,
+                                               const VisionFeatures& features,
+                                               context::KvBuffer& keys_values,
+                                               const std::function<void(int layer)>& on_layer) {
+  const std::vector<model::ImageFeature> images = Unwrap(features);
+  const auto mask = info_.bidirectional_instruction ? model::InstructionMask::kBidirectional
+                                                    : model::InstructionMask::kCausal;
+  AUTOMOT_ASSIGN_OR_RETURN(const model::PromptSequence sequence,
+                           model_->Sequence(plan.prefix_ids, images, plan.instruction_ids, mask));
+  if (sequence.tokens() != plan.layout.tokens) {
+    return absl::InternalError(absl::StrCat("the sequence has ", sequence.tokens(),
+                                            " tokens; the plan said ", plan.layout.tokens));
+  }
+  const model::ContextDims dims = model::DimsOf(model_->geometry(), FormOf(plan.layout.kind));
+  const at::ScalarType dtype = model_->options().dtype;
+  return model_->Prefill(
+      sequence, images,
+      [&](int64_t layer, const at::Tensor& keys, const at::Tensor& values) -> absl::Status {
+        const int index = static_cast<int>(layer);
+        AUTOMOT_RETURN_IF_ERROR(
+            model::CopyLayer(model::SelectForm(keys, values, dims), dtype,
+                             Bytes(keys_values.Tensor(index, TensorKind::kKey)),
+                             Bytes(keys_values.Tensor(index, TensorKind::kValue))));
+        on_layer(index);
+        return absl::OkStatus();
+      });
+}
+
+absl::StatusOr<Decision> TorchUnderstandingExpert::Decide(const ContextPlan& plan,
+                                                          const context::KvBuffer& keys_values,
+                                                          const DecisionInputs& inputs) {
+  if (decision_ == nullptr) {
+    return absl::UnimplementedError("decisions are not published: --publish-decisions is off");
+  }
+  return decision_->Decide(plan, keys_values, inputs);
+}
+
+absl::StatusOr<model::PromptIds> TorchUnderstandingExpert::QuestionIds(
+    std::string_view question) const {
+  model::PromptIds ids;
+  AUTOMOT_ASSIGN_OR_RETURN(ids.prefix, tokenizer_->Encode(model::kPromptPrefix));
+  AUTOMOT_ASSIGN_OR_RETURN(ids.instruction, tokenizer_->Encode(question, false));
+  AUTOMOT_ASSIGN_OR_RETURN(const std::vector<int64_t> head, tokenizer_->Encode(kAnswerHead));
+  ids.instruction.insert(ids.instruction.end(), head.begin(), head.end());
+  return ids;
+}
+
+absl::StatusOr<bool> TorchUnderstandingExpert::Ask(
+    std::string_view question, const VisionFeatures& features, const AskOptions& options,
+    const std::function<bool(std::string_view)>& on_text, const std::function<void()>& yield) {
+  AUTOMOT_ASSIGN_OR_RETURN(const model::PromptIds ids, QuestionIds(question));
+  const std::vector<model::ImageFeature> images = Unwrap(features);
+  AUTOMOT_ASSIGN_OR_RETURN(const model::PromptSequence sequence,
+                           model_->Sequence(ids.prefix, images, ids.instruction));
+  AnswerText text(*tokenizer_, on_text);
+  const model::GenerateCallbacks callbacks = {.on_token = [&](int64_t id) { return text.Take(id); },
+                                              .before_token =
+                                                  [&] {
+                                                    yield();
+                                                    return true;
+                                                  }};
+  AUTOMOT_ASSIGN_OR_RETURN(
+      const model::GenerateEnd end,
+      model_->Generate(sequence, images, {.max_tokens = options.max_tokens}, callbacks));
+  text.Flush();
+  return end == model::GenerateEnd::kEndOfText;
+}
+
+absl::StatusOr<model::ModelOptions> ParseModelOptions(const TorchExpertOptions& options) {
+  model::ModelOptions parsed;
+  if (options.dtype == "bfloat16") {
+    parsed.dtype = at::kBFloat16;
+  } else if (options.dtype != "float32") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--dtype is '", options.dtype, "'; it must be float32 or bfloat16"));
+  }
+  try {
+    parsed.device = at::Device(options.device);
+  } catch (const c10::Error&) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--device is '", options.device, "'; it must be cpu, cuda or cuda:N"));
+  }
+  return parsed;
+}
+
+}  // namespace
+
+absl::StatusOr<ExpertFactory> TorchExpertFactory(const TorchExpertOptions& options) {
+  if (options.checkpoint.empty()) {
+    return absl::InvalidArgumentError("--checkpoint is missing; it names a checkpoint directory");
+  }
+  AUTOMOT_ASSIGN_OR_RETURN(const model::ModelOptions model_options, ParseModelOptions(options));
+  return ExpertFactory(
+      [options, model_options] { return TorchUnderstandingExpert::Load(options, model_options); });
+}
+
+}  // namespace automot::reasoning
