@@ -10,27 +10,28 @@ LinkThread::LinkThread() : thread_([this] { Main(); }) {}
 
 LinkThread::~LinkThread() {
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     stopping_ = true;
   }
+  posted_.notify_one();
   thread_.join();
 }
 
 void LinkThread::Post(std::function<void()> notice) {
-  absl::MutexLock lock(&mutex_);
-  notices_.push_back(std::move(notice));
+  {
+    std::lock_guard lock(mutex_);
+    notices_.push_back(std::move(notice));
+  }
+  posted_.notify_one();
 }
 
 void LinkThread::Main() {
   NameThread("reasoning-link");
-  const auto has_work = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return stopping_ || !notices_.empty();
-  };
   while (true) {
     std::function<void()> notice;
     {
-      absl::MutexLock lock(&mutex_);
-      mutex_.Await(absl::Condition(&has_work));
+      std::unique_lock lock(mutex_);
+      posted_.wait(lock, [this] { return stopping_ || !notices_.empty(); });
       if (notices_.empty()) return;
       notice = std::move(notices_.front());
       notices_.pop_front();

@@ -2,12 +2,13 @@
 // back on its own stack.
 #pragma once
 
+#include <condition_variable>
 #include <deque>
 #include <functional>
+#include <mutex>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 
 namespace automot::reasoning {
 
@@ -21,7 +22,8 @@ class LinkThread {
  private:
   void Main();
 
-  absl::Mutex mutex_;
+  std::mutex mutex_;
+  std::condition_variable posted_;
   std::deque<std::function<void()>> notices_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;

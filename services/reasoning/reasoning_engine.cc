@@ -69,9 +69,9 @@ ReasoningEngine::ReasoningEngine(const ReasoningOptions& options, ExpertFactory 
 ReasoningEngine::~ReasoningEngine() { Stop(); }
 
 absl::Status ReasoningEngine::WaitUntilReady(absl::Duration timeout) const {
-  const auto decided = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return warm_.has_value(); };
-  absl::MutexLock lock(&mutex_);
-  if (!mutex_.AwaitWithTimeout(absl::Condition(&decided), timeout)) {
+  std::unique_lock lock(mutex_);
+  if (!warmed_.wait_for(lock, absl::ToChronoMicroseconds(timeout),
+                        [this] { return warm_.has_value(); })) {
     return absl::DeadlineExceededError(absl::StrCat("the understanding expert is not ready after ",
                                                     absl::ToDoubleSeconds(timeout), " s"));
   }
@@ -81,7 +81,7 @@ absl::Status ReasoningEngine::WaitUntilReady(absl::Duration timeout) const {
 void ReasoningEngine::NotifyWhenReady(std::function<void(const absl::Status&)> on_ready) {
   std::optional<absl::Status> warm;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     warm = warm_;
     if (!warm) on_ready_.push_back(std::move(on_ready));
   }
@@ -124,7 +124,7 @@ absl::Status ReasoningEngine::AttachOwner(const context::AttachRequest& request,
   AttachmentPtr replaced, owner;
   std::string name;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     AUTOMOT_RETURN_IF_ERROR(CheckAdmission(request));
     AUTOMOT_ASSIGN_OR_RETURN(ReasoningSession * session,
                              sessions_.Attach(request, receiver, sink, &replaced));
@@ -149,7 +149,7 @@ absl::Status ReasoningEngine::AttachOwner(const context::AttachRequest& request,
 absl::Status ReasoningEngine::Listen(const context::AttachRequest& request, SnapshotSink* sink) {
   AttachmentPtr listener;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     AUTOMOT_RETURN_IF_ERROR(CheckAdmission(request));
     AUTOMOT_ASSIGN_OR_RETURN(listener, sessions_.Listen(request, sink, nullptr));
   }
@@ -160,7 +160,7 @@ absl::Status ReasoningEngine::Listen(const context::AttachRequest& request, Snap
 void ReasoningEngine::Detach(uint64_t session) {
   AttachmentPtr removed;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     removed = sessions_.Remove(session);
   }
   if (removed == nullptr) return;
@@ -176,7 +176,7 @@ void ReasoningEngine::PostLinkState(AttachmentPtr to, context::LinkState state, 
 // Observations
 
 absl::Status ReasoningEngine::Submit(context::SlowObservationPtr observation) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   ReasoningSession* session = sessions_.FindByConsumer(observation->session);
   if (session == nullptr || session->owner == nullptr ||
       session->owner->request().session != observation->session) {
@@ -188,7 +188,7 @@ absl::Status ReasoningEngine::Submit(context::SlowObservationPtr observation) {
 absl::StatusOr<uint64_t> ReasoningEngine::SubmitByName(
     const std::string& name, uint64_t epoch,
     std::shared_ptr<context::SlowObservation> observation) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   ReasoningSession* session = sessions_.FindByName(name);
   if (session == nullptr || session->owner == nullptr || epoch > session->epoch()) {
     return absl::NotFoundError(
@@ -242,7 +242,7 @@ absl::Status ReasoningEngine::Offer(ReasoningSession& session,
       break;
     case RefreshQueue::Outcome::kQueued:
       events_->OnSubmitted(false);
-      work_.Signal();
+      work_.notify_one();
       break;
     case RefreshQueue::Outcome::kNotDue:
       events_->OnSubmitted(false);
@@ -252,7 +252,7 @@ absl::Status ReasoningEngine::Offer(ReasoningSession& session,
 }
 
 absl::Status ReasoningEngine::Reset(uint64_t session_number, uint32_t episode) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   ReasoningSession* session = sessions_.FindByConsumer(session_number);
   if (session == nullptr) return NotAttached(session_number);
   if (episode > session->episode) sessions_.StartEpisode(*session, episode);
@@ -260,8 +260,8 @@ absl::Status ReasoningEngine::Reset(uint64_t session_number, uint32_t episode) {
 }
 
 void ReasoningEngine::Wake() {
-  absl::MutexLock lock(&mutex_);
-  work_.Signal();
+  std::lock_guard lock(mutex_);
+  work_.notify_one();
 }
 
 // ----------------------------------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ void ReasoningEngine::Wake() {
 
 absl::StatusOr<SessionTimeUs> ReasoningEngine::Ask(std::unique_ptr<SceneQuestion> question) {
   AUTOMOT_RETURN_IF_ERROR(CheckQuestion(*question));
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   AUTOMOT_RETURN_IF_ERROR(CheckAdmission({}));
   if (questions_.size() >= options_.waiting_questions) {
     return absl::ResourceExhaustedError(
@@ -296,7 +296,7 @@ absl::StatusOr<SessionTimeUs> ReasoningEngine::Ask(std::unique_ptr<SceneQuestion
   }
   const SessionTimeUs capture_time_us = question->capture_time_us();
   questions_.push_back(std::move(question));
-  work_.Signal();
+  work_.notify_one();
   return capture_time_us;
 }
 
@@ -306,7 +306,7 @@ absl::StatusOr<SessionTimeUs> ReasoningEngine::Ask(std::unique_ptr<SceneQuestion
 void ReasoningEngine::BeginDrain() {
   std::vector<AttachmentPtr> consumers;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     if (std::exchange(status_.draining, true)) return;
     consumers = sessions_.All();
   }
@@ -319,12 +319,12 @@ void ReasoningEngine::Stop() {
   std::vector<AttachmentPtr> consumers;
   std::deque<std::unique_ptr<SceneQuestion>> questions;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     if (std::exchange(stopping_, true)) return;
     status_.draining = true;
     consumers = sessions_.All();
     questions.swap(questions_);
-    work_.SignalAll();
+    work_.notify_all();
   }
   const absl::Status gone = absl::UnavailableError("the reasoning service stops");
   for (const auto& question : questions) question->on_done(gone);
@@ -340,22 +340,23 @@ void ReasoningEngine::Stop() {
 void ReasoningEngine::OnWarm(const absl::StatusOr<UnderstandingExpertInfo>& info) {
   std::vector<std::function<void(const absl::Status&)>> on_ready;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     warm_ = info.status();
     status_.ready = info.ok();
     if (info.ok()) status_.expert = *info;
     link_stats_.state = info.ok() ? context::LinkState::kUp : context::LinkState::kDown;
     on_ready.swap(on_ready_);
   }
+  warmed_.notify_all();
   events_->OnReady(info.status());
   for (const auto& notify : on_ready) notify(info.status());
 }
 
 bool ReasoningEngine::WaitForWork() {
-  absl::MutexLock lock(&mutex_);
-  while (!stopping_ && questions_.empty() && sessions_.EarliestDeadline() == nullptr) {
-    work_.Wait(&mutex_);
-  }
+  std::unique_lock lock(mutex_);
+  work_.wait(lock, [this] {
+    return stopping_ || !questions_.empty() || sessions_.EarliestDeadline() != nullptr;
+  });
   return !stopping_;
 }
 
@@ -363,7 +364,7 @@ std::optional<RefreshJob> ReasoningEngine::TakeRefresh() {
   RefreshJob job;
   absl::Duration deadline;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     ReasoningSession* session = stopping_ ? nullptr : sessions_.EarliestDeadline();
     if (session == nullptr) return std::nullopt;
     RefreshCandidate next = session->refreshes->Pop();
@@ -387,7 +388,7 @@ std::optional<RefreshJob> ReasoningEngine::TakeRefresh() {
 }
 
 std::unique_ptr<SceneQuestion> ReasoningEngine::TakeQuestion() {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   if (questions_.empty()) return nullptr;
   std::unique_ptr<SceneQuestion> question = std::move(questions_.front());
   questions_.pop_front();
@@ -403,7 +404,7 @@ ReasoningSession* ReasoningEngine::Wanted(const RefreshJob& job) {
 }
 
 std::optional<SnapshotId> ReasoningEngine::BeginSnapshot(const RefreshJob& job) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   ReasoningSession* session = Wanted(job);
   if (session == nullptr) return std::nullopt;
   return SnapshotId{.session = job.owner->request().session,
@@ -418,7 +419,7 @@ void ReasoningEngine::EndRefresh(const RefreshJob& job,
   std::vector<AttachmentPtr> listeners;
   bool wanted = false;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     status_.vision_cache_hits += result->cache_hits;
     if (const ReasoningSession* session = Wanted(job)) {
       wanted = true;
@@ -439,7 +440,7 @@ void ReasoningEngine::EndRefresh(const RefreshJob& job,
 
 void ReasoningEngine::Fail(const RefreshJob& job, const absl::Status& why) {
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     ++(absl::IsAborted(why) ? status_.refreshes_dropped : status_.refreshes_failed);
   }
   events_->OnRefreshFailed(job.owner->request().session_name, why);
@@ -447,12 +448,12 @@ void ReasoningEngine::Fail(const RefreshJob& job, const absl::Status& why) {
 }
 
 context::LinkStats ReasoningEngine::stats() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   return link_stats_;
 }
 
 ReasoningStatus ReasoningEngine::status() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   ReasoningStatus status = status_;
   status.sessions = sessions_.owners();
   status.session_limit = options_.limits.sessions;

@@ -12,10 +12,12 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,7 +25,6 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/context/kv_buffer_pool.h"
 #include "common/context/snapshot_channel.h"
@@ -144,8 +145,9 @@ class ReasoningEngine final : public context::SnapshotChannel, private WorkSourc
   context::KvBufferPool pool_;
   std::atomic<uint64_t> next_consumer_{uint64_t{1} << 63};
 
-  mutable absl::Mutex mutex_;
-  absl::CondVar work_;
+  mutable std::mutex mutex_;
+  std::condition_variable work_;
+  mutable std::condition_variable warmed_;
   SessionTable sessions_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::unique_ptr<SceneQuestion>> questions_ ABSL_GUARDED_BY(mutex_);
   ReasoningStatus status_ ABSL_GUARDED_BY(mutex_);

@@ -13,9 +13,9 @@ std::shared_ptr<const CameraFrame> GreyFrame(const UnderstandingExpertInfo& info
   auto image = std::make_shared<RgbImage>();
   image->width = info.camera_width;
   image->height = info.camera_height;
-  image->pixels.assign(
-      static_cast<std::size_t>(info.camera_width) * static_cast<std::size_t>(info.camera_height) * 3,
-      128);
+  image->pixels.assign(static_cast<std::size_t>(info.camera_width) *
+                           static_cast<std::size_t>(info.camera_height) * 3,
+                       128);
   auto frame = std::make_shared<CameraFrame>();
   frame->image = std::move(image);
   return frame;

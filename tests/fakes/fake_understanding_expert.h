@@ -7,13 +7,12 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "services/reasoning/understanding_expert.h"
 #include "tests/fakes/gate.h"
 
@@ -44,15 +43,15 @@ struct FakeExpertControl {
 
  private:
   void Set(absl::Status* to, absl::Status status) {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     *to = std::move(status);
   }
   absl::Status Get(const absl::Status& from) const {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     return from;
   }
 
-  mutable absl::Mutex mutex_;
+  mutable std::mutex mutex_;
   absl::Status prefill_status_;
   absl::Status decide_status_;
 };

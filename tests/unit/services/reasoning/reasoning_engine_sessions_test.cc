@@ -2,7 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "absl/synchronization/notification.h"
+#include <future>
+
 #include "tests/unit/services/reasoning/engine_fixture.h"
 
 namespace automot::reasoning {
@@ -146,7 +147,8 @@ TEST_F(EngineTest, AfterDetachTheReceiverIsNeverCalled) {
 struct Answer {
   std::string text;
   absl::StatusOr<bool> end = absl::UnknownError("not ended");
-  absl::Notification done;
+  std::promise<void> promise;
+  std::future<void> done = promise.get_future();
 };
 
 std::unique_ptr<SceneQuestion> QuestionTo(const std::string& session, Answer* answer) {
@@ -159,7 +161,7 @@ std::unique_ptr<SceneQuestion> QuestionTo(const std::string& session, Answer* an
   };
   question->on_done = [answer](absl::StatusOr<bool> end) {
     answer->end = std::move(end);
-    answer->done.Notify();
+    answer->promise.set_value();
   };
   return question;
 }
@@ -179,9 +181,9 @@ TEST_F(EngineTest, QuestionsYieldToRefreshesBetweenTokens) {
   ASSERT_TRUE(SubmitAt(1, 500'000).ok());
   control_->token_gate.Admit();
   ASSERT_TRUE(receiver.WaitForSnapshots(2)) << "the refresh goes before the rest of the answer";
-  EXPECT_FALSE(answer.done.HasBeenNotified());
+  EXPECT_EQ(answer.done.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
   control_->token_gate.Open();
-  ASSERT_TRUE(answer.done.WaitForNotificationWithTimeout(absl::Seconds(30)));
+  ASSERT_TRUE(answer.done.wait_for(std::chrono::seconds(30)) == std::future_status::ready);
   EXPECT_EQ(answer.text, "token0 token1 token2 ");
   ASSERT_TRUE(answer.end.ok());
   EXPECT_TRUE(*answer.end);
@@ -209,7 +211,7 @@ TEST_F(EngineTest, QuestionsAreBoundedAndChecked) {
   ASSERT_TRUE(engine_->Ask(QuestionTo("car1", &b)).ok());
   EXPECT_TRUE(absl::IsResourceExhausted(engine_->Ask(QuestionTo("car1", &c)).status()));
   control_->token_gate.Open();
-  ASSERT_TRUE(b.done.WaitForNotificationWithTimeout(absl::Seconds(30)));
+  ASSERT_TRUE(b.done.wait_for(std::chrono::seconds(30)) == std::future_status::ready);
   engine_->Detach(1);
 }
 
