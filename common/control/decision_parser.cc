@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 
 namespace automot::control {
@@ -43,20 +42,30 @@ std::string_view Strip(std::string_view text) {
   return {stripped.data(), stripped.size()};
 }
 
-// One comma-separated part, collected without its markers. A part longer than the buffer is no word
-// of any list, and its kept text is shorter than the buffer.
+// One comma-separated part, collected without its markers and without leading white space. The
+// buffer is longer than any word and than the text that a slot keeps.
 class Part {
  public:
   void Add(char c) {
-    if (size_ == 0 && absl::ascii_isspace(static_cast<unsigned char>(c))) return;
-    if (size_ < buffer_.size()) buffer_[size_++] = c;
+    const bool space = absl::ascii_isspace(static_cast<unsigned char>(c));
+    if (size_ == 0 && space) return;
+    if (size_ < buffer_.size()) {
+      buffer_[size_++] = c;
+    } else if (!space) {
+      cut_ = true;
+    }
   }
   std::string_view text() const { return Strip({buffer_.data(), size_}); }
-  void Clear() { size_ = 0; }
+  bool cut() const { return cut_; }  // there is more than text()
+  void Clear() {
+    size_ = 0;
+    cut_ = false;
+  }
 
  private:
   std::array<char, 64> buffer_{};
   std::size_t size_ = 0;
+  bool cut_ = false;
 };
 
 // Length of the marker that `text` begins with, else 0.
@@ -67,13 +76,15 @@ std::size_t MarkerAt(std::string_view text) {
   return 0;
 }
 
-DecisionSlot MakeSlot(std::string_view text, SessionTimeUs time_us, float probability) {
+DecisionSlot MakeSlot(const Part& part, SessionTimeUs time_us, float probability) {
+  const std::string_view text = part.text();
+  const std::string_view word = part.cut() ? std::string_view() : text;
   DecisionSlot slot;
   slot.time_us = time_us;
   slot.text.Assign(text);
-  if (const auto action = Find(kLongitudinal, text)) {
+  if (const auto action = Find(kLongitudinal, word)) {
     slot.longitudinal = *action;
-  } else if (const auto lateral = Find(kLateral, text)) {
+  } else if (const auto lateral = Find(kLateral, word)) {
     slot.lateral = *lateral;
   } else {
     slot.longitudinal = LongitudinalAction::kUnparsed;
@@ -104,7 +115,7 @@ Decision ParseDecision(std::string_view text, SessionTimeUs capture_time_us,
   const auto finish_part = [&] {
     const std::size_t i = decision.slot_count++;
     const auto offset_us = static_cast<SessionTimeUs>(std::llround(offsets_s[i] * 1e6));
-    decision.slots[i] = MakeSlot(part.text(), capture_time_us + offset_us,
+    decision.slots[i] = MakeSlot(part, capture_time_us + offset_us,
                                  i < part_probabilities.size() ? part_probabilities[i] : 0.0F);
     part.Clear();
   };

@@ -32,8 +32,11 @@ class TrajectoryFollower {
   ControlCommand Longitudinal(const Trajectory& trajectory, double speed_mps);
   double Lateral(const Trajectory& trajectory, double speed_mps);
 
-  Pid<20> speed_pid_{{1.75, 1.0, 2.0}, PidWindow::kZeros};
-  Pid<6> steer_pid_{{3.118, 0.6406067986034124, 1.3782508892109167}, PidWindow::kEmpty};
+  static constexpr PidGains kSpeedGains = {1.75, 1.0, 2.0};
+  static constexpr PidGains kSteerGains = {3.118, 0.6406067986034124, 1.3782508892109167};
+
+  Pid<20> speed_pid_{kSpeedGains, PidWindow::kZeros};
+  Pid<6> steer_pid_{kSteerGains, PidWindow::kEmpty};
 };
 
 }  // namespace automot::control
