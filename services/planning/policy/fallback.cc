@@ -8,20 +8,32 @@ namespace automot::planning {
 namespace {
 
 constexpr double kRouteSpacingM = 1.0;
+constexpr double kMinPieceM = 1e-3;
 
-// A path from the ego origin as points with their distance along it.
+Vec2 Minus(Vec2 a, Vec2 b) { return {a.x - b.x, a.y - b.y}; }
+double Dot(Vec2 a, Vec2 b) { return a.x * b.x + a.y * b.y; }
+
+// A path from the ego origin as points with their distance along it. It never doubles back: the
+// first piece leaves within 45 degrees of the ego's heading, every other one turns by less than 90
+// degrees.
 struct Path {
   std::array<Vec2, kRoutePoints + 1> points{};
   std::array<double, kRoutePoints + 1> along{};
   int size = 1;  // the origin
 
+  // Leaves out a point that the path cannot go on to.
   void Add(Vec2 point) {
-    const Vec2 last = points[size - 1];
-    const double step = std::hypot(point.x - last.x, point.y - last.y);
-    if (!(step > 1e-3)) return;
+    const Vec2 piece = Minus(point, points[size - 1]);
+    const double step = std::hypot(piece.x, piece.y);
+    if (!(step > kMinPieceM) || !GoesOn(piece)) return;
     points[size] = point;
     along[size] = along[size - 1] + step;
     ++size;
+  }
+
+  bool GoesOn(Vec2 piece) const {
+    if (size == 1) return piece.x >= std::abs(piece.y);
+    return Dot(piece, Minus(points[size - 1], points[size - 2])) > 0.0;
   }
 
   // Beyond its end the path goes on straight.
@@ -41,14 +53,44 @@ bool Usable(const FallbackInputs& inputs) {
   return age >= 0 && age <= kLastGoodRouteMaxAgeUs;
 }
 
-// The part of the last good route that still lies ahead, in the current ego frame.
+// The last good route in the current ego frame, from where the car was then.
+using MovedRoute = std::array<Vec2, kRoutePoints + 1>;
+
+MovedRoute MoveRoute(const LastGoodRoute& last_good, const Pose2& pose) {
+  MovedRoute moved;
+  moved[0] = EgoToEgo(*last_good.pose, pose, {});
+  for (int i = 0; i < kRoutePoints; ++i) {
+    moved[i + 1] = EgoToEgo(*last_good.pose, pose, last_good.trajectory.route[i]);
+  }
+  return moved;
+}
+
+// Squared distance of the ego origin from the piece between two points.
+double DistanceToPiece(Vec2 from, Vec2 to) {
+  const Vec2 piece = Minus(to, from);
+  const double length = Dot(piece, piece);
+  const double t = length > 0.0 ? std::clamp(-Dot(from, piece) / length, 0.0, 1.0) : 0.0;
+  const Vec2 nearest = {from.x + t * piece.x, from.y + t * piece.y};
+  return Dot(nearest, nearest);
+}
+
+// The part of the last good route that still lies ahead: from the end of the piece nearest to the
+// car on.
 Path RemainingPath(const FallbackInputs& inputs) {
   Path path;
   if (!Usable(inputs)) return path;
-  for (const Vec2& point : inputs.last_good->trajectory.route) {
-    const Vec2 now = EgoToEgo(*inputs.last_good->pose, *inputs.pose, point);
-    if (std::isfinite(now.x) && std::isfinite(now.y) && now.x > 0.0) path.Add(now);
+  const MovedRoute route = MoveRoute(*inputs.last_good, *inputs.pose);
+  const bool finite = std::all_of(route.begin(), route.end(), [](Vec2 point) {
+    return std::isfinite(point.x) && std::isfinite(point.y);
+  });
+  if (!finite) return path;
+  std::size_t next = 1;
+  for (std::size_t i = 2; i < route.size(); ++i) {
+    if (DistanceToPiece(route[i - 1], route[i]) < DistanceToPiece(route[next - 1], route[next])) {
+      next = i;
+    }
   }
+  for (; next < route.size(); ++next) path.Add(route[next]);
   return path;
 }
 
@@ -57,11 +99,12 @@ Path RemainingPath(const FallbackInputs& inputs) {
 Trajectory PlanFallback(const FallbackInputs& inputs) {
   const Path path = RemainingPath(inputs);
   const double speed = std::isfinite(inputs.speed_mps) ? std::max(inputs.speed_mps, 0.0) : 0.0;
-  const double stop_s = speed / kFallbackDecelerationMps2;
+  const double deceleration = inputs.deceleration_mps2;
+  const double stop_s = speed / deceleration;
   Trajectory trajectory;
   for (int i = 0; i < kWaypoints; ++i) {
     const double t = std::min((i + 1) * kWaypointSpacingSeconds, stop_s);
-    trajectory.waypoints[i] = path.At(speed * t - 0.5 * kFallbackDecelerationMps2 * t * t);
+    trajectory.waypoints[i] = path.At(speed * t - 0.5 * deceleration * t * t);
   }
   for (int i = 0; i < kRoutePoints; ++i) trajectory.route[i] = path.At((i + 1) * kRouteSpacingM);
   return trajectory;

@@ -26,11 +26,13 @@ struct FallbackInputs {
   std::optional<Pose2> pose;                 // current ego pose in the local frame
   double speed_mps = 0.0;
   SessionTimeUs capture_time_us = 0;
+  double deceleration_mps2 = kFallbackDecelerationMps2;  // above 0
 };
 
 // Full horizon. Without a last good route of at most 3 s, or without both poses, the path is
-// straight ahead. Waypoint i lies v t - a t^2 / 2 along the path (t clipped at standstill); never
-// backwards.
+// straight ahead; so it is where the route is not finite or leads nowhere the car could go on to.
+// Waypoint i lies v t - a t^2 / 2 along the path (t clipped at standstill). The path never doubles
+// back; beyond the end of the route it goes on straight.
 Trajectory PlanFallback(const FallbackInputs& inputs);
 
 // Decision that goes with it: stop in all three slots, probability 1.

@@ -14,8 +14,17 @@ absl::StatusOr<ReasonSet> CheckSessionTime(std::optional<SessionTimeUs> newest_u
                      "; session time runs forward within an episode and is at ", *newest_us,
                      " (ResetSession starts a new episode)"));
   }
-  if (capture_us - *newest_us > kTimeJumpUs) reasons.Add(Reason::kTimeJump);
+  // Capture times come from outside: their difference may not fit.
+  SessionTimeUs forward_us = 0;
+  const bool overflows = __builtin_sub_overflow(capture_us, *newest_us, &forward_us);
+  if (overflows || forward_us > kTimeJumpUs) reasons.Add(Reason::kTimeJump);
   return reasons;
+}
+
+bool IsSkewed(SessionTimeUs capture_us, SessionTimeUs modality_us) {
+  SessionTimeUs skew_us = 0;
+  return __builtin_sub_overflow(capture_us, modality_us, &skew_us) ||
+         skew_us > kMaxModalitySkewUs || skew_us < -kMaxModalitySkewUs;
 }
 
 }  // namespace automot::planning
