@@ -131,14 +131,13 @@ absl::Status ReasoningEngine::AttachOwner(const context::AttachRequest& request,
     owner = session->owner;
     name = session->name;
   }
-  const bool fenced = replaced != nullptr && replaced->receiver() != receiver;
+  // The same consumer under a new epoch knows; another one is told.
+  const bool fenced = replaced != nullptr && replaced->request().session != request.session;
   if (fenced) {
     PostLinkState(replaced, context::LinkState::kDown,
                   absl::AbortedError(
                       absl::StrCat("session '", name, "' was taken by epoch ", request.epoch)));
     link_.Post([replaced] { replaced->pass().Revoke(); });
-  } else if (replaced != nullptr) {
-    replaced->pass().Revoke();
   }
   if (replaced != nullptr) events_->OnDetached(name, replaced->request().epoch, fenced);
   events_->OnAttached(name, request.epoch);

@@ -45,10 +45,7 @@ absl::StatusOr<ReasoningSession*> SessionTable::Attach(const context::AttachRequ
   if (session == nullptr) session = &by_name_[name];
   session->name = name;
   *replaced = session->owner;
-  if (session->owner != nullptr) by_consumer_.erase(session->owner->request().session);
-  auto gate = session->owner != nullptr && session->owner->receiver() == receiver
-                  ? session->owner->pass().gate()
-                  : std::make_shared<context::ReceiverGate>();
+  std::shared_ptr<context::ReceiverGate> gate = TakeOver(*session, request.session);
   session->owner = std::make_shared<Attachment>(request, receiver, sink, std::move(gate));
   session->next_version = 1;
   session->superseded = 0;
@@ -78,7 +75,28 @@ absl::StatusOr<AttachmentPtr> SessionTable::Listen(const context::AttachRequest&
   return listener;
 }
 
+// Ends what the session's owner and `consumer` had before; returns the gate of the latter's calls.
+std::shared_ptr<context::ReceiverGate> SessionTable::TakeOver(ReasoningSession& session,
+                                                              uint64_t consumer) {
+  if (session.owner != nullptr) {
+    const uint64_t before = session.owner->request().session;
+    by_consumer_.erase(before);
+    fenced_[before] = session.owner;
+  }
+  const auto earlier = fenced_.find(consumer);
+  if (earlier == fenced_.end()) return std::make_shared<context::ReceiverGate>();
+  earlier->second->pass().Revoke();
+  auto gate = earlier->second->pass().gate();
+  fenced_.erase(earlier);
+  return gate;
+}
+
 AttachmentPtr SessionTable::Remove(uint64_t consumer) {
+  if (const auto fenced = fenced_.find(consumer); fenced != fenced_.end()) {
+    AttachmentPtr removed = std::move(fenced->second);
+    fenced_.erase(fenced);
+    return removed;
+  }
   ReasoningSession* session = FindByConsumer(consumer);
   if (session == nullptr) return nullptr;
   by_consumer_.erase(consumer);

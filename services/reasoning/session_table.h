@@ -60,7 +60,7 @@ class SessionTable {
   // Adds a listener. NOT_FOUND: no such session. RESOURCE_EXHAUSTED: the listener limit.
   absl::StatusOr<AttachmentPtr> Listen(const context::AttachRequest& request,
                                        context::SnapshotReceiver* receiver, SnapshotSink* sink);
-  // Removes a consumer and returns it, or null.
+  // Removes a consumer, in force or fenced, and returns it, or null.
   AttachmentPtr Remove(uint64_t consumer);
 
   // Starts an episode: history, features and waiting work go.
@@ -77,9 +77,13 @@ class SessionTable {
   const SessionLimits& limits() const { return limits_; }
 
  private:
+  std::shared_ptr<context::ReceiverGate> TakeOver(ReasoningSession& session, uint64_t consumer);
+
   SessionLimits limits_;
   std::map<std::string, ReasoningSession> by_name_;
   std::unordered_map<uint64_t, ReasoningSession*> by_consumer_;
+  std::unordered_map<uint64_t, AttachmentPtr>
+      fenced_;  // replaced by another consumer, until removed
 };
 
 }  // namespace automot::reasoning

@@ -110,10 +110,9 @@ absl::Status GrpcSnapshotChannel::Attach(const context::AttachRequest& request,
       return absl::ResourceExhaustedError(absl::StrCat("attached sessions: ", links_.size(), " of ",
                                                        options_.session_limit, " are in use"));
     }
-    const bool same_receiver = old != nullptr && old->receiver() == receiver;
     link = std::make_shared<SessionLink>(
         EnvironmentFor(request.session_name), request, receiver,
-        same_receiver ? old->pass().gate() : std::make_shared<context::ReceiverGate>(),
+        old != nullptr ? old->pass().gate() : std::make_shared<context::ReceiverGate>(),
         old != nullptr ? old->carry() : std::make_shared<SessionCarry>(options_.outbox));
     links_[request.session] = link;
   }

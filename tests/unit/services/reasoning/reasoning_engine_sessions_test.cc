@@ -143,6 +143,21 @@ TEST_F(EngineTest, AfterDetachTheReceiverIsNeverCalled) {
   engine_->Detach(2);
 }
 
+TEST_F(EngineTest, FencedOwnerMayGoBeforeItIsTold) {
+  Start();
+  for (uint64_t i = 1; i <= 50; ++i) {
+    auto old_owner = std::make_unique<fakes::RecordingReceiver>();
+    fakes::RecordingReceiver new_owner;
+    context::AttachRequest first = Request(2 * i, 2 * i), second = Request(2 * i + 1, 2 * i + 1);
+    first.session_name = second.session_name = "car";
+    ASSERT_TRUE(engine_->Attach(first, old_owner.get()).ok());
+    ASSERT_TRUE(engine_->Attach(second, &new_owner).ok());
+    engine_->Detach(2 * i);
+    old_owner.reset();  // the sanitizers see a late call
+    engine_->Detach(2 * i + 1);
+  }
+}
+
 // A question that records its answer.
 struct Answer {
   std::string text;
