@@ -1,0 +1,163 @@
+#include "services/reasoning/snapshot_outbox.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "services/reasoning/snapshot_wire.h"
+
+namespace automot::reasoning {
+namespace {
+
+constexpr int kLayers = 3;
+
+std::shared_ptr<context::ContextSnapshot> Snapshot(uint64_t version) {
+  auto snapshot = std::make_shared<context::ContextSnapshot>();
+  snapshot->header.id = {.session = 1, .episode = 1, .epoch = 1, .version = version};
+  snapshot->header.layout = {
+      .layers = kLayers, .tokens = 10, .kv_heads = 1, .k_head_dim = 8, .v_head_dim = 4};
+  snapshot->kv = *context::KvBuffer::Allocate(snapshot->header.layout);
+  for (int layer = 0; layer < kLayers; ++layer) {
+    for (const auto tensor : {context::TensorKind::kKey, context::TensorKind::kValue}) {
+      for (std::byte& byte : snapshot->kv.Tensor(layer, tensor))
+        byte = static_cast<std::byte>(version + layer);
+    }
+  }
+  return snapshot;
+}
+
+uint64_t Version(const std::optional<OutboxItem>& item) {
+  if (const auto* header = std::get_if<OutboxHeader>(&*item))
+    return header->snapshot->header.id.version;
+  if (const auto* trailer = std::get_if<OutboxTrailer>(&*item))
+    return trailer->snapshot->header.id.version;
+  if (const auto* chunk = std::get_if<OutboxChunk>(&*item))
+    return chunk->snapshot->header.id.version;
+  return 0;
+}
+
+// Sends until nothing is left; returns the versions whose trailer went out.
+std::vector<uint64_t> SendAll(SnapshotOutbox& outbox) {
+  std::vector<uint64_t> versions;
+  while (const auto item = outbox.Next()) {
+    if (std::holds_alternative<OutboxTrailer>(*item)) versions.push_back(Version(item));
+  }
+  return versions;
+}
+
+TEST(SnapshotOutbox, LayersGoAsTheyComeAndTheTrailerLast) {
+  SnapshotOutbox outbox({.session_name = "car"});
+  const auto snapshot = Snapshot(1);
+  EXPECT_FALSE(outbox.Next());
+  outbox.OnLayers(snapshot, 1);
+  EXPECT_TRUE(std::holds_alternative<OutboxHeader>(*outbox.Next()));
+  EXPECT_EQ(std::get<OutboxChunk>(*outbox.Next()).chunk.tensor, context::TensorKind::kKey);
+  EXPECT_EQ(std::get<OutboxChunk>(*outbox.Next()).chunk.tensor, context::TensorKind::kValue);
+  EXPECT_FALSE(outbox.Next()) << "layer 1 is not ready";
+  outbox.OnLayers(snapshot, 3);
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(std::holds_alternative<OutboxChunk>(*outbox.Next()));
+  EXPECT_FALSE(outbox.Next()) << "the decision is not there";
+  outbox.OnSnapshot(snapshot);
+  const OutboxTrailer trailer = std::get<OutboxTrailer>(*outbox.Next());
+  EXPECT_EQ(trailer.chunk_count, 6U);
+  EXPECT_FALSE(outbox.Next());
+}
+
+TEST(SnapshotOutbox, DigestIsTheManifests) {
+  SnapshotOutbox outbox({.session_name = "car"});
+  const auto snapshot = Snapshot(1);
+  snapshot->decision.emplace();
+  snapshot->decision->slot_count = 1;
+  snapshot->decision->slots[2].time_us = 5;  // beyond the count: not on the wire
+  outbox.OnSnapshot(snapshot);
+  context::ManifestHasher hasher(snapshot->header, "car");
+  std::optional<Decision> sent = Decision{};
+  sent->slot_count = 1;
+  while (const auto item = outbox.Next()) {
+    if (const auto* chunk = std::get_if<OutboxChunk>(&*item)) hasher.Add(chunk->chunk);
+    if (const auto* trailer = std::get_if<OutboxTrailer>(&*item)) {
+      EXPECT_EQ(trailer->trailer.digest, hasher.Finish(sent));
+    }
+  }
+}
+
+TEST(SnapshotOutbox, StalledConsumerHoldsTwoSnapshotsAndGetsTheNewest) {
+  SnapshotOutbox outbox({});
+  std::vector<std::weak_ptr<context::ContextSnapshot>> alive;
+  for (uint64_t version = 1; version <= 5; ++version) {
+    const auto snapshot = Snapshot(version);
+    alive.push_back(snapshot);
+    outbox.OnSnapshot(snapshot);
+    if (version == 1) outbox.Next();  // its header is on the wire, then the consumer stalls
+  }
+  EXPECT_EQ(outbox.replaced(), 3U);
+  EXPECT_FALSE(outbox.HasRoom());
+  EXPECT_FALSE(alive[0].expired());
+  EXPECT_TRUE(alive[1].expired() && alive[2].expired() && alive[3].expired());
+  EXPECT_EQ(SendAll(outbox), (std::vector<uint64_t>{1, 5}));
+  EXPECT_TRUE(outbox.HasRoom());
+}
+
+TEST(SnapshotOutbox, FailedRefreshAbandonsItsSnapshot) {
+  SnapshotOutbox outbox({});
+  outbox.OnLayers(Snapshot(1), 1);
+  outbox.Next();
+  outbox.OnRefreshFailed(77, absl::InternalError("x"));
+  const OutboxFailure failure = std::get<OutboxFailure>(*outbox.Next());
+  EXPECT_EQ(failure.capture_time_us, 77);
+  outbox.OnSnapshot(Snapshot(2));
+  EXPECT_EQ(SendAll(outbox), std::vector<uint64_t>{2});
+}
+
+TEST(SnapshotOutbox, FailureNeverSplitsACompleteSnapshot) {
+  SnapshotOutbox outbox({});
+  outbox.OnSnapshot(Snapshot(1));
+  outbox.Next();
+  outbox.OnRefreshFailed(77, absl::InternalError("x"));
+  for (int i = 0; i < 6; ++i) EXPECT_TRUE(std::holds_alternative<OutboxChunk>(*outbox.Next()));
+  EXPECT_TRUE(std::holds_alternative<OutboxTrailer>(*outbox.Next()));
+  EXPECT_TRUE(std::holds_alternative<OutboxFailure>(*outbox.Next()));
+}
+
+TEST(SnapshotOutbox, DecisionsAloneAreHeaderAndTrailer) {
+  SnapshotOutbox outbox({.layers = false});
+  const auto snapshot = Snapshot(1);
+  outbox.OnLayers(snapshot, 3);
+  EXPECT_FALSE(outbox.Next());
+  outbox.OnSnapshot(snapshot);
+  EXPECT_TRUE(std::holds_alternative<OutboxHeader>(*outbox.Next()));
+  EXPECT_EQ(std::get<OutboxTrailer>(*outbox.Next()).chunk_count, 0U);
+}
+
+TEST(SnapshotWire, ChunkIsAnOrdinaryMessageAndBorrowsItsBytes) {
+  auto snapshot = Snapshot(1);
+  const std::weak_ptr<context::ContextSnapshot> alive = snapshot;
+  const auto* bytes = snapshot->kv.Tensor(2, context::TensorKind::kValue).data();
+  context::ChunkSpec chunk = {.layer = 2,
+                              .tensor = context::TensorKind::kValue,
+                              .offset_bytes = 64,
+                              .bytes = 96,
+                              .hash = 5};
+  grpc::ByteBuffer buffer = Serialize(OutboxChunk{std::move(snapshot), chunk}, "car");
+  EXPECT_FALSE(alive.expired()) << "the buffer keeps the snapshot";
+  std::vector<grpc::Slice> slices;
+  ASSERT_TRUE(buffer.Dump(&slices).ok());
+  ASSERT_EQ(slices.size(), 2U);
+  EXPECT_EQ(reinterpret_cast<const std::byte*>(slices[1].begin()), bytes + 64) << "no copy";
+  std::string joined;
+  for (const grpc::Slice& slice : slices)
+    joined.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  v1::SubscribeContextsResponse message;
+  ASSERT_TRUE(message.ParseFromString(joined));
+  EXPECT_EQ(message.chunk().layer(), 2U);
+  EXPECT_TRUE(message.chunk().values());
+  EXPECT_EQ(message.chunk().offset_bytes(), 64U);
+  EXPECT_EQ(message.chunk().hash(), 5U);
+  EXPECT_EQ(message.chunk().data(), std::string(96, '\x03'));
+  slices.clear();
+  buffer.Clear();
+  EXPECT_TRUE(alive.expired());
+}
+
+}  // namespace
+}  // namespace automot::reasoning
