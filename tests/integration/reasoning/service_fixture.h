@@ -1,9 +1,12 @@
 // The reasoning service on a loopback port with the fake expert, and a plain generated stub.
 #pragma once
 
+#include <grpcpp/channel.h>
 #include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
+#include <future>
 #include <memory>
 #include <string>
 
@@ -32,6 +35,7 @@ class Subscription {
     if (!finished_) reader_->Finish();
   }
   bool Read(v1::SubscribeContextsResponse* message) { return reader_->Read(message); }
+  void Cancel() { call_.TryCancel(); }
   grpc::Status Finish() {
     finished_ = true;
     return reader_->Finish();
@@ -52,7 +56,11 @@ class ServiceTest : public ::testing::Test {
     reasoning::ReasoningEngine& engine() { return *engine_owner; }
   };
 
-  void Start(reasoning::ReasoningOptions options = {}) {
+  void Start(const reasoning::ReasoningOptions& options = {}) {
+    StartWithoutWaiting(options);
+    ASSERT_TRUE(process_->engine_owner->WaitUntilReady(absl::Seconds(30)).ok());
+  }
+  void StartWithoutWaiting(reasoning::ReasoningOptions options = {}) {
     options.pool.prefault = false;
     process_ = std::make_unique<Process>();
     process_->engine_owner = std::make_unique<reasoning::ReasoningEngine>(
@@ -62,21 +70,43 @@ class ServiceTest : public ::testing::Test {
               std::make_unique<fakes::FakeUnderstandingExpert>(control));
         },
         &process_->clock);
-    ASSERT_TRUE(process_->engine_owner->WaitUntilReady(absl::Seconds(30)).ok());
     auto server =
         reasoning::ReasoningServer::Start({.address = "127.0.0.1:0"}, process_->engine_owner.get());
     ASSERT_TRUE(server.ok()) << server.status();
     process_->server = *std::move(server);
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(8 << 20);
-    stub_ = v1::ReasoningService::NewStub(grpc::CreateCustomChannel(
-        process_->server->address(), grpc::InsecureChannelCredentials(), arguments));
+    channel_ = grpc::CreateCustomChannel(process_->server->address(),
+                                         grpc::InsecureChannelCredentials(), arguments);
+    stub_ = v1::ReasoningService::NewStub(channel_);
   }
   void TearDown() override {
     for (fakes::Gate* gate :
          {&control_->prefill_gate, &control_->layer_gate, &control_->token_gate})
       gate->Open();
     process_.reset();
+  }
+
+  // grpc.health.v1.Health/Check without its generated code: a string field 1 out, an enum field 1
+  // back.
+  static constexpr char kServing = 1, kNotServing = 2;
+  char Health(const std::string& service) {
+    std::string request;
+    if (!service.empty())
+      request = std::string("\x0A") + static_cast<char>(service.size()) + service;
+    const grpc::Slice slice(request);
+    const grpc::ByteBuffer sent(&slice, 1);
+    grpc::ByteBuffer received;
+    grpc::ClientContext call;
+    SetDeadline(&call);
+    std::promise<grpc::Status> done;
+    grpc::GenericStub(channel_).UnaryCall(
+        &call, "/grpc.health.v1.Health/Check", {}, &sent, &received,
+        [&](grpc::Status status) { done.set_value(std::move(status)); });
+    if (!done.get_future().get().ok()) return 0;
+    grpc::Slice bytes;
+    EXPECT_TRUE(received.DumpToSingleSlice(&bytes).ok());
+    return bytes.size() == 2 ? static_cast<char>(bytes.begin()[1]) : 0;
   }
 
   static v1::SubscribeContextsRequest SubscribeTo(const std::string& session, uint64_t epoch) {
@@ -123,6 +153,7 @@ class ServiceTest : public ::testing::Test {
 
   std::shared_ptr<fakes::FakeExpertControl> control_ = std::make_shared<fakes::FakeExpertControl>();
   std::unique_ptr<Process> process_;
+  std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::ReasoningService::Stub> stub_;
 };
 

@@ -1,0 +1,170 @@
+// The program on the tiny checkpoint: what it says, and what the lane makes of a process that is
+// stopped, killed and ended.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/checkpoint/checkpoint.h"
+#include "services/planning/lane/grpc_snapshot_channel.h"
+#include "tests/fakes/recording_receiver.h"
+#include "tests/fakes/slow_observations.h"
+
+namespace automot {
+namespace {
+
+constexpr char kCheckpoint[] = AUTOMOT_SOURCE_DIR "/tests/golden/data/tiny";
+
+// A child process and what it writes to its standard output.
+class Program {
+ public:
+  explicit Program(std::vector<std::string> arguments) {
+    int ends[2];
+    EXPECT_EQ(::pipe(ends), 0);
+    arguments.insert(arguments.begin(), AUTOMOT_BIN_DIR "/automot-reasoning");
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::dup2(ends[1], STDOUT_FILENO);
+      ::close(ends[0]);
+      ::close(ends[1]);
+      ::execv(argv[0], argv.data());
+      ::_exit(127);
+    }
+    ::close(ends[1]);
+    output_ = ::fdopen(ends[0], "r");
+  }
+  ~Program() {
+    if (pid_ > 0) {
+      Signal(SIGKILL);
+      Wait();
+    }
+    ::fclose(output_);
+  }
+
+  std::string ReadLine() {
+    std::string line;
+    for (int c = ::fgetc(output_); c != EOF && c != '\n'; c = ::fgetc(output_))
+      line.push_back(static_cast<char>(c));
+    return line;
+  }
+  void Signal(int signal) const { ::kill(pid_, signal); }
+  // Exit status, or -signal.
+  int Wait() {
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    pid_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+
+ private:
+  pid_t pid_ = -1;
+  FILE* output_ = nullptr;
+};
+
+std::string AddressOf(Program& program) {
+  const auto event = nlohmann::json::parse(program.ReadLine(), nullptr, false);
+  EXPECT_EQ(event.value("event", ""), "listening");
+  return event.value("reasoning", "");
+}
+
+std::vector<std::string> Arguments(const std::string& address) {
+  return {"--checkpoint",      kCheckpoint,   "--address",       address,
+          "--metrics-address", "127.0.0.1:0", "--drain-seconds", "0"};
+}
+
+// The tiny checkpoint's camera.
+context::SlowObservationPtr ObservationAt(SessionTimeUs time) {
+  auto observation = fakes::SlowObservationAt(1, time, 0);
+  auto frame = std::make_shared<CameraFrame>();
+  frame->capture_time_us = time;
+  frame->image = std::make_shared<const RgbImage>(
+      RgbImage{.width = 128, .height = 96, .pixels = std::vector<uint8_t>(128 * 96 * 3, 90)});
+  observation->frames = {std::move(frame)};
+  return observation;
+}
+
+class ReasoningProcessTest : public ::testing::Test {
+ protected:
+  void StartChannel(const std::string& address) {
+    planning::GrpcSnapshotChannelOptions options;
+    options.addresses = {address};
+    options.ping_interval = absl::Seconds(1);
+    options.ping_timeout = absl::Milliseconds(300);
+    options.timeouts.first_retry = absl::Milliseconds(20);
+    options.timeouts.last_retry = absl::Milliseconds(200);
+    channel_ = *planning::GrpcSnapshotChannel::Create(options);
+  }
+  // The owner's part: attach under larger and larger epochs until a link is up, then a snapshot of
+  // `time`.
+  void ServeOneSnapshot(SessionTimeUs time) {
+    const std::size_t before = receiver_.snapshots().size();
+    const context::AttachRequest request = {.session = 1,
+                                            .episode = 1,
+                                            .epoch = ++epoch_,
+                                            .session_name = "car",
+                                            .model_revision = Revision()};
+    ASSERT_TRUE(channel_->Attach(request, &receiver_).ok());
+    ASSERT_TRUE(receiver_.WaitForLink(context::LinkState::kUp));
+    ASSERT_TRUE(channel_->Submit(ObservationAt(time)).ok());
+    ASSERT_TRUE(receiver_.WaitForSnapshots(before + 1));
+    const context::SnapshotPtr snapshot = receiver_.snapshots().back();
+    EXPECT_EQ(snapshot->header.id.epoch, epoch_);
+    EXPECT_EQ(snapshot->header.model_revision, Revision());
+    EXPECT_TRUE(snapshot->decision);
+  }
+  static std::string Revision() {
+    static const std::string revision((*model::Checkpoint::Open(kCheckpoint))->revision());
+    return revision;
+  }
+
+  uint64_t epoch_ = 100;
+  fakes::RecordingReceiver receiver_;  // outlives the channel
+  std::unique_ptr<planning::GrpcSnapshotChannel> channel_;
+};
+
+TEST_F(ReasoningProcessTest, StoppedProcessIsNoticedAndServesAgainWhenItGoesOn) {
+  Program program(Arguments("127.0.0.1:0"));
+  StartChannel(AddressOf(program));
+  ServeOneSnapshot(1'000'000);
+  program.Signal(SIGSTOP);
+  ASSERT_TRUE(receiver_.WaitForLink(context::LinkState::kDown));
+  EXPECT_TRUE(absl::IsUnavailable(channel_->Submit(ObservationAt(1'500'000))));
+  program.Signal(SIGCONT);
+  ServeOneSnapshot(2'000'000);
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), 0);
+}
+
+TEST_F(ReasoningProcessTest, KilledProcessIsServedByItsSuccessor) {
+  std::string address;
+  {
+    Program program(Arguments("127.0.0.1:0"));
+    address = AddressOf(program);
+    StartChannel(address);
+    ServeOneSnapshot(1'000'000);
+    program.Signal(SIGKILL);
+    EXPECT_EQ(program.Wait(), -SIGKILL);
+  }
+  ASSERT_TRUE(receiver_.WaitForLink(context::LinkState::kDown));
+  Program successor(Arguments(address));
+  EXPECT_EQ(AddressOf(successor), address);
+  ServeOneSnapshot(2'000'000);
+}
+
+TEST_F(ReasoningProcessTest, BadFlagsEndWithOneLineAndAStatus) {
+  EXPECT_EQ(Program({"--checkpoint", kCheckpoint, "--publish-decisions", "maybe"}).Wait(), 2);
+  EXPECT_EQ(Program({"--address", "127.0.0.1:0"}).Wait(), 2);
+  EXPECT_EQ(Program({"--checkpoint", kCheckpoint, "--address", "0.0.0.0:0"}).Wait(), 1);
+  std::vector<std::string> nowhere = Arguments("127.0.0.1:0");
+  nowhere[1] = "/nowhere";
+  EXPECT_EQ(Program(nowhere).Wait(), 1) << "listens, then says that it will never be ready";
+}
+
+}  // namespace
+}  // namespace automot
