@@ -114,7 +114,7 @@ Decision FallbackDecision(SessionTimeUs capture_time_us) {
   Decision decision;
   decision.slot_count = kDecisionSlots;
   for (int i = 0; i < kDecisionSlots; ++i) {
-    decision.slots[i] = {.time_us = capture_time_us + i * 1'000'000,
+    decision.slots[i] = {.time_us = capture_time_us + i * SessionTimeUs{1'000'000},
                          .longitudinal = LongitudinalAction::kStop,
                          .text = InlineText<31>("stop"),
                          .probability = 1.0F};

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numbers>
 #include <random>
 
 namespace automot::control {
@@ -103,6 +104,21 @@ TEST(PoseFilter, CrossesTheWrapOfTheHeadingWithoutAJump) {
     ASSERT_LT(Distance(filtered, truth), 0.05);
     truth = AdvanceBicycle(truth, command, kDt);
   }
+}
+
+// Sigma points lie on both sides of the wrap. Only the prediction shows it: a measurement would
+// correct a lost state at once.
+TEST(PoseFilter, PredictsAHeadingOfExactlyPi) {
+  PoseFilter filter;
+  const VehicleState west{{{0, 0}, std::numbers::pi}, 5.0};
+  filter.Step(west, {});
+  VehicleState missing = west;
+  missing.speed_mps = std::nan("");
+  const VehicleState predicted = filter.Step(missing, {});
+  EXPECT_LT(std::abs(WrapAngle(predicted.pose.yaw_rad - std::numbers::pi)), 1e-6);
+  EXPECT_NEAR(predicted.pose.position.x, -5.0 * kDt, 1e-3);
+  EXPECT_NEAR(predicted.pose.position.y, 0.0, 1e-3);
+  EXPECT_LT(filter.covariance()[2][2], 0.01);
 }
 
 TEST(PoseFilter, KeepsASymmetricPositiveCovariance) {

@@ -91,6 +91,13 @@ TEST(TrajectoryFollower, StaysInRangeOnDegenerateRoutes) {
   }
 }
 
+TEST(TrajectoryFollower, TurnsLeftToAPointStraightBehind) {
+  Trajectory behind;
+  for (Vec2& point : behind.route) point = {-5.0, 0.0};
+  TrajectoryFollower follower;
+  EXPECT_EQ(follower.Step(behind, 0.0).steer, -1.0) << "a heading of +pi counts as -pi";
+}
+
 TEST(TrajectoryFollower, IsAsNewAfterReset) {
   TrajectoryFollower used, fresh;
   for (int i = 0; i < 9; ++i) used.Step(Drive(6, -0.1 * i), i);
