@@ -92,6 +92,36 @@ TEST_F(ServiceTest, StalledConsumerDoesNotSlowTheProducerAndThenGetsTheNewest) {
   EXPECT_EQ(versions.front(), 1U) << "what was begun is finished";
 }
 
+TEST_F(ServiceTest, LosslessConsumerThatStallsHoldsItsProducerBackAndLosesNothing) {
+  control_->layout = {
+      .layers = 10, .tokens = 1024, .kv_heads = 4, .k_head_dim = 64, .v_head_dim = 64};
+  Start();
+  v1::SubscribeContextsRequest request = SubscribeTo("stalled", 1);
+  request.set_lossless(true);
+  Subscription stalled(*stub_, request), reading(*stub_, SubscribeTo("reading", 1));
+  v1::SubscribeContextsResponse message;
+  ASSERT_TRUE(stalled.Read(&message));
+  ASSERT_TRUE(reading.Read(&message));
+  constexpr int kRefreshes = 6;
+  const auto serve_the_other = [&](int64_t time_us) {
+    ASSERT_TRUE(Submit("reading", 1, time_us).ok());
+    do {
+      ASSERT_TRUE(reading.Read(&message));
+    } while (!message.has_trailer());
+  };
+  serve_the_other(0);
+  for (int i = 0; i < kRefreshes; ++i) ASSERT_TRUE(Submit("stalled", 1, i * 500'000).ok());
+  // Its deadline is after all of the above: when it is served, the worker has gone as far with them
+  // as it may.
+  serve_the_other(500'000);
+  for (uint64_t version = 1; version <= kRefreshes; ++version) {
+    do {
+      ASSERT_TRUE(stalled.Read(&message));
+    } while (!message.has_trailer());
+    EXPECT_EQ(message.trailer().id().version(), version);
+  }
+}
+
 TEST_F(ServiceTest, AskStreamsTheAnswerWithItsCaptureTime) {
   Start();
   Subscription owner(*stub_, SubscribeTo("car", 1));
