@@ -1,7 +1,6 @@
 #include "services/planning/lane/observation_outbox.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <limits>
 
 namespace automot::planning {
@@ -60,21 +59,15 @@ std::vector<const ObservationOutbox::Entry*> ObservationOutbox::Unsent(
 
 std::vector<const ObservationOutbox::Entry*> ObservationOutbox::UnsentOnGrid(
     SessionTimeUs until_us) const {
+  std::vector<SessionTimeUs> times;
+  for (const Entry& entry : ring_) {
+    if (entry.frame->capture_time_us <= until_us) times.push_back(entry.frame->capture_time_us);
+  }
   std::vector<const Entry*> unsent;
-  const auto newest = std::find_if(ring_.rbegin(), ring_.rend(), [&](const Entry& entry) {
-    return entry.frame->capture_time_us <= until_us;
-  });
-  if (newest == ring_.rend()) return unsent;
-  for (int i = options_.grid_frames - 1; i >= 0; --i) {
-    const SessionTimeUs place = newest->frame->capture_time_us - i * options_.grid_spacing_us;
-    const auto nearest =
-        std::min_element(ring_.begin(), newest.base(), [place](const Entry& a, const Entry& b) {
-          return std::llabs(a.frame->capture_time_us - place) <
-                 std::llabs(b.frame->capture_time_us - place);
-        });
-    if (!nearest->sent && (unsent.empty() || unsent.back() != &*nearest)) {
-      unsent.push_back(&*nearest);
-    }
+  const std::optional<HistoryChoice> choice = ChooseHistory(options_.grid, times);
+  for (int i = 0; choice && i < choice->frames; ++i) {
+    const Entry& entry = ring_.at(choice->places.at(static_cast<std::size_t>(i)).index);
+    if (!entry.sent && (unsent.empty() || unsent.back() != &entry)) unsent.push_back(&entry);
   }
   return unsent;
 }

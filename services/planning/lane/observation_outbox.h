@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/context/slow_observation.h"
+#include "services/planning/policy/history_grid.h"
 
 namespace automot::planning {
 
@@ -25,8 +26,7 @@ class ObservationOutbox {
     std::size_t lossless_capacity = 16;
     std::size_t ring_frames = 32;  // semantics 3
     std::size_t batch_frames = 8;  // observation.proto
-    int grid_frames = 4;           // official history
-    SessionTimeUs grid_spacing_us = 250'000;
+    HistoryGrid grid;              // what a context is made from
   };
   struct Batch {
     context::SlowObservationPtr observation;
