@@ -78,7 +78,7 @@ SafetensorsFile::~SafetensorsFile() {
 absl::Status SafetensorsFile::Map() {
   const int fd = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return absl::ErrnoToStatus(errno, Concat(path_, ": cannot open"));
-  struct stat info {};
+  struct stat info{};
   const bool regular = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
   const size_t size = regular ? static_cast<size_t>(info.st_size) : 0;
   void* address = size >= 8 ? mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;

@@ -206,12 +206,17 @@ Rejection VersionTable::Judge(const Session* session, const VersionInfo& info) c
   if (id.session != session->id) return Rejection::kWrongSession;
   if (id.episode < session->episode) return Rejection::kOldEpisode;
   if (id.episode > session->episode) return Rejection::kFutureEpisode;
-  if (session->epoch == 0 || id.epoch > session->epoch) return Rejection::kFutureEpoch;
   if (id.epoch < session->epoch) return Rejection::kOldEpoch;
-  if (!id.valid() || (session->last.valid() && PublicationOrder(id, session->last) <= 0)) {
+  if (id.epoch != session->epoch || session->epoch == 0) return Rejection::kFutureEpoch;
+  return JudgeOrder(*session, info);
+}
+
+Rejection VersionTable::JudgeOrder(const Session& session, const VersionInfo& info) {
+  if (!info.id.valid()) return Rejection::kOldVersion;
+  if (session.last.valid() && PublicationOrder(info.id, session.last) <= 0) {
     return Rejection::kOldVersion;
   }
-  if (session->last_capture_us && info.capture_time_us <= *session->last_capture_us) {
+  if (session.last_capture_us && info.capture_time_us <= *session.last_capture_us) {
     return Rejection::kCaptureNotNewer;
   }
   return Rejection::kNone;

@@ -146,6 +146,7 @@ class VersionTable {
   uint32_t EnterWord(uint32_t slot, uint32_t view);
   void ReclaimViews();
   Rejection Judge(const Session* session, const VersionInfo& info) const;
+  static Rejection JudgeOrder(const Session& session, const VersionInfo& info);
   void Hide(Session& session, uint32_t keep);
   void Emit(TransitionKind kind, const VersionInfo& info, Rejection why = Rejection::kNone);
 

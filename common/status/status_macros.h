@@ -1,5 +1,5 @@
-// AUTOMOT_RETURN_IF_ERROR(expr) and AUTOMOT_ASSIGN_OR_RETURN(lhs, expr): leave the function with the error, if any.
-// (Debian's Abseil has no status_macros.h.)
+// AUTOMOT_RETURN_IF_ERROR(expr) and AUTOMOT_ASSIGN_OR_RETURN(lhs, expr): leave the function with
+// the error, if any. (Debian's Abseil has no status_macros.h.)
 #pragma once
 
 #include <utility>
@@ -7,11 +7,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-#define AUTOMOT_RETURN_IF_ERROR(expr)                          \
-  do {                                                         \
-    if (auto automot_status = (expr); !automot_status.ok()) {  \
-      return automot_status;                                   \
-    }                                                          \
+#define AUTOMOT_RETURN_IF_ERROR(expr)                         \
+  do {                                                        \
+    if (auto automot_status = (expr); !automot_status.ok()) { \
+      return automot_status;                                  \
+    }                                                         \
   } while (false)
 
 #define AUTOMOT_STATUS_CONCAT_INNER(a, b) a##b

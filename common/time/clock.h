@@ -1,4 +1,5 @@
-// Wall monotonic time behind an interface, so that tests own it. Session time never comes from here (semantics 1).
+// Wall monotonic time behind an interface, so that tests own it. Session time never comes from here
+// (semantics 1).
 #pragma once
 
 #include <atomic>

@@ -24,7 +24,9 @@ struct Pose2 {
   friend bool operator==(const Pose2&, const Pose2&) = default;
 };
 
-inline double WrapAngle(double angle_rad) { return std::remainder(angle_rad, 2.0 * std::numbers::pi); }
+inline double WrapAngle(double angle_rad) {
+  return std::remainder(angle_rad, 2.0 * std::numbers::pi);
+}
 
 // Maps a point of the ego frame at `pose` to the local frame.
 inline Vec2 EgoToLocal(const Pose2& pose, Vec2 point_in_ego) {

@@ -25,12 +25,14 @@ struct RgbImage {
 struct CameraFrame {
   SessionTimeUs capture_time_us = 0;
   std::shared_ptr<const RgbImage> image;
-  bool was_jpeg = false;  // true: the lossy round trip of spec 3.6 has already happened at the sender
+  bool was_jpeg =
+      false;  // true: the lossy round trip of spec 3.6 has already happened at the sender
 };
 
 inline constexpr int kLidarBins = 256;  // per axis, 4 bins per metre over [-32, 32) m
 
-// LiDAR points, ego frame of their own capture time: x forward, y right, z up from the ground, metres.
+// LiDAR points, ego frame of their own capture time: x forward, y right, z up from the ground,
+// metres.
 struct LidarPoints {
   SessionTimeUs capture_time_us = 0;
   std::vector<float> xyz;  // [points, 3], contiguous
@@ -45,16 +47,16 @@ struct LidarHistogram {
 
 struct EgoState {
   SessionTimeUs capture_time_us = 0;
-  std::optional<Pose2> pose;           // in the local frame
-  double speed_mps = 0.0;              // along x, metres per second
-  std::optional<Vec2> velocity_mps;    // ego frame
+  std::optional<Pose2> pose;             // in the local frame
+  double speed_mps = 0.0;                // along x, metres per second
+  std::optional<Vec2> velocity_mps;      // ego frame
   std::optional<double> yaw_rate_radps;  // positive to the right
 };
 
 // Navigation input (spec 5.3).
 struct RouteTarget {
-  Vec2 current;  // target point, ego frame, metres
-  Vec2 next;     // the one after it, ego frame, metres
+  Vec2 current;                 // target point, ego frame, metres
+  Vec2 next;                    // the one after it, ego frame, metres
   uint64_t route_revision = 0;  // raised by the client on re-plan and on target switch
 };
 
@@ -64,7 +66,8 @@ struct BevFeature {
   std::vector<float> values;
 };
 
-// LiDAR of one observation: points of a whole or half sweep, or a ready histogram of a whole one. Exactly one is set.
+// LiDAR of one observation: points of a whole or half sweep, or a ready histogram of a whole one.
+// Exactly one is set.
 struct LidarMeasurement {
   std::shared_ptr<const LidarPoints> points;
   std::shared_ptr<const LidarHistogram> histogram;
@@ -76,7 +79,8 @@ struct Observation {
   SessionTimeUs capture_time_us = 0;       // of the ego state
   std::vector<CameraFrame> camera_frames;  // oldest first, may be empty
   std::optional<LidarMeasurement> lidar;   // absent: no LiDAR; present and empty: LiDAR saw nothing
-  std::shared_ptr<const BevFeature> bev_feature;  // in place of camera and LiDAR for the action expert
+  std::shared_ptr<const BevFeature>
+      bev_feature;  // in place of camera and LiDAR for the action expert
   EgoState ego;
   RouteTarget target;
 };

@@ -6,8 +6,9 @@
 
 namespace automot {
 
-// Version v of epoch e of episode p of session s. Versions start at 1 in each epoch; 0 means "none".
-// The epoch is minted by the planning owner at each attach; a reasoning producer never chooses one.
+// Version v of epoch e of episode p of session s. Versions start at 1 in each epoch; 0 means
+// "none". The epoch is minted by the planning owner at each attach; a reasoning producer never
+// chooses one.
 struct SnapshotId {
   uint64_t session = 0;
   uint32_t episode = 0;

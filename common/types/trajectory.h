@@ -18,9 +18,21 @@ inline constexpr int kDecisionTokens = 8;
 inline constexpr int kDecisionSlots = 3;
 inline constexpr double kWaypointSpacingSeconds = 0.5;
 
-enum class LongitudinalAction : uint8_t { kUnspecified, kUnparsed, kStop, kSlow, kKeep, kAccelerate };
+enum class LongitudinalAction : uint8_t {
+  kUnspecified,
+  kUnparsed,
+  kStop,
+  kSlow,
+  kKeep,
+  kAccelerate
+};
 enum class LateralAction : uint8_t {
-  kUnspecified, kTurnLeft, kSlightLeft, kGoStraight, kSlightRight, kTurnRight
+  kUnspecified,
+  kTurnLeft,
+  kSlightLeft,
+  kGoStraight,
+  kSlightRight,
+  kTurnRight
 };
 
 // Text of bounded length held in place; longer text is cut at a UTF-8 boundary of the capacity.
@@ -75,8 +87,17 @@ struct ControlCommand {
 
 // Why an answer is not a plain one (semantics 4). A set, kept as bits.
 enum class Reason : uint8_t {
-  kStale, kExpired, kNoContext, kRouteChanged, kNoLidar, kHalfSweep, kShortHistory, kTimeJump,
-  kContextFromFuture, kFallback, kModalitySkew
+  kStale,
+  kExpired,
+  kNoContext,
+  kRouteChanged,
+  kNoLidar,
+  kHalfSweep,
+  kShortHistory,
+  kTimeJump,
+  kContextFromFuture,
+  kFallback,
+  kModalitySkew
 };
 inline constexpr int kReasonCount = 11;
 

@@ -1,4 +1,5 @@
-// The slow expert as the reasoning service sees it. Torch-free; torch_understanding_expert.* implements it, tests have a fake.
+// The slow expert as the reasoning service sees it. Torch-free; torch_understanding_expert.*
+// implements it, tests have a fake.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@
 
 namespace automot::reasoning {
 
-// Result of the vision tower on one camera frame: opaque, immutable, shareable between refreshes and threads.
+// Result of the vision tower on one camera frame: opaque, immutable, shareable between refreshes
+// and threads.
 class VisionFeature {
  public:
   virtual ~VisionFeature() = default;
@@ -37,8 +39,8 @@ struct ContextPlan {
   std::vector<int64_t> prefix_ids;       // text before the images
   std::vector<int64_t> instruction_ids;  // text after the images, with its end marker
   int image_count = 0;
-  context::ContextLayout layout;   // shape of the keys and values that Prefill writes
-  int64_t position_start = 0;      // largest prefix position + 1
+  context::ContextLayout layout;  // shape of the keys and values that Prefill writes
+  int64_t position_start = 0;     // largest prefix position + 1
 };
 
 // Inputs of the published decision (semantics 7), all of the snapshot's own capture.
@@ -52,13 +54,13 @@ struct DecisionInputs {
 
 struct UnderstandingExpertInfo {
   std::string model_revision;
-  std::string prompt_template;   // name with version
+  std::string prompt_template;  // name with version
   bool weights_trained = false;
   bool bidirectional_instruction = false;
   int history_frames = 4;
   SessionTimeUs history_spacing_us = 250'000;
   int num_layers = 0;
-  int camera_width = 512;   // camera that the decision was made for, before its crop, pixels
+  int camera_width = 512;  // camera that the decision was made for, before its crop, pixels
   int camera_height = 256;
 };
 
@@ -74,23 +76,28 @@ class UnderstandingExpert {
   virtual const UnderstandingExpertInfo& info() const = 0;
 
   // Runs the vision tower on one frame of any size.
-  virtual absl::StatusOr<std::shared_ptr<const VisionFeature>> EncodeFrame(const RgbImage& image) = 0;
+  virtual absl::StatusOr<std::shared_ptr<const VisionFeature>> EncodeFrame(
+      const RgbImage& image) = 0;
 
   // INVALID_ARGUMENT for a prompt that is not finite or images beyond the model's limits.
   virtual absl::StatusOr<ContextPlan> PlanContext(const ContextPrompt& prompt, int image_count,
                                                   context::ContextLayout::Kind kind) = 0;
 
-  // Fills `keys_values` (of plan.layout) layer by layer and calls `on_layer(l)` when layer l is complete.
+  // Fills `keys_values` (of plan.layout) layer by layer and calls `on_layer(l)` when layer l is
+  // complete.
   virtual absl::Status Prefill(const ContextPlan& plan, const VisionFeatures& features,
                                context::KvBuffer& keys_values,
                                const std::function<void(int layer)>& on_layer) = 0;
 
-  // Decodes the decision on the snapshot's own observation. UNIMPLEMENTED where the decision weights are not loaded.
-  virtual absl::StatusOr<Decision> Decide(const ContextPlan& plan, const context::KvBuffer& keys_values,
+  // Decodes the decision on the snapshot's own observation. UNIMPLEMENTED where the decision
+  // weights are not loaded.
+  virtual absl::StatusOr<Decision> Decide(const ContextPlan& plan,
+                                          const context::KvBuffer& keys_values,
                                           const DecisionInputs& inputs) = 0;
 
-  // Generates an answer to `question` about the frames. `on_text` receives pieces and returns false to stop; between tokens
-  // `yield` is called, so that context refreshes go first. Returns true where the model ended by itself.
+  // Generates an answer to `question` about the frames. `on_text` receives pieces and returns false
+  // to stop; between tokens `yield` is called, so that context refreshes go first. Returns true
+  // where the model ended by itself.
   virtual absl::StatusOr<bool> Ask(std::string_view question, const VisionFeatures& features,
                                    const AskOptions& options,
                                    const std::function<bool(std::string_view)>& on_text,

@@ -118,12 +118,12 @@ struct Field {
 };
 
 template <typename Part>
-Field Size(std::string name, Part ModelGeometry::*part, int64_t Part::*member) {
+Field Size(std::string name, Part ModelGeometry::* part, int64_t Part::* member) {
   return {std::move(name), 1,
           [=](ModelGeometry& g, const std::vector<int64_t>& v) { g.*part.*member = v[0]; }};
 }
 
-Setter SetStages(int64_t RegNetStage::*member) {
+Setter SetStages(int64_t RegNetStage::* member) {
   return [member](ModelGeometry& g, const std::vector<int64_t>& v) {
     for (size_t i = 0; i < 4; ++i) {
       g.bev.image.stages[i].*member = v[i];

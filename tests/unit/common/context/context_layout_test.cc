@@ -55,7 +55,7 @@ TEST(ContextLayout, TensorsAreAlignedAndDoNotOverlap) {
 TEST(ContextLayout, RefusesEverySizeOutOfRangeByName) {
   struct Case {
     const char* name;
-    int ContextLayout::*field;
+    int ContextLayout::* field;
   };
   const std::vector<Case> cases = {{"layers", &ContextLayout::layers},
                                    {"tokens", &ContextLayout::tokens},

@@ -91,17 +91,25 @@ TEST(KvBufferPool, RefusesBeyondItsBudgetNamingBytesAndLimit) {
 
 TEST(KvBufferPool, GivesUpIdleBuffersOfAnotherSizeOnlyWhenItMust) {
   KvBufferPool pool({.byte_budget = 1'000'000});
-  { const KvBuffer small = pool.Acquire(Layout(50)).value(); }
-  { const KvBuffer large = pool.Acquire(Layout(300)).value(); }
+  {
+    const KvBuffer small = pool.Acquire(Layout(50)).value();
+  }
+  {
+    const KvBuffer large = pool.Acquire(Layout(300)).value();
+  }
   EXPECT_EQ(pool.stats().unmaps, 0U);
-  { const KvBuffer larger = pool.Acquire(Layout(450)).value(); }
+  {
+    const KvBuffer larger = pool.Acquire(Layout(450)).value();
+  }
   EXPECT_GE(pool.stats().unmaps, 1U);
   EXPECT_LE(pool.stats().mapped_bytes, 1'000'000U);
 }
 
 TEST(KvBufferPool, RefusalDestroysNoIdleBuffer) {
   KvBufferPool pool({.byte_budget = 1'000'000});
-  { const KvBuffer idle = pool.Acquire(Layout(200)).value(); }
+  {
+    const KvBuffer idle = pool.Acquire(Layout(200)).value();
+  }
   EXPECT_FALSE(pool.Acquire(Layout(5000)).ok());
   EXPECT_EQ(pool.stats().idle_buffers, 1U);
 }
