@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 from setuptools import setup
@@ -24,20 +25,31 @@ def proto_root() -> Path:
     )
 
 
+def compile_protos(root: Path, target: Path) -> None:
+    """Runs grpcio-tools where it is installed, as in pip's build environment, else the system's protoc."""
+    protos = [str(path) for path in sorted((root / "automot" / "v1").glob("*.proto"))]
+    outputs = [f"--python_out={target}", f"--pyi_out={target}"]
+    try:
+        import grpc_tools
+        from grpc_tools import protoc
+    except ImportError:
+        plugin = shutil.which("grpc_python_plugin")
+        if plugin is None:
+            raise RuntimeError("neither grpcio-tools nor protoc's grpc_python_plugin found") from None
+        outputs += [f"--plugin=protoc-gen-grpc={plugin}", f"--grpc_out={target}"]
+        subprocess.run(["protoc", f"-I{root}", *outputs, *protos], check=True)
+        return
+    well_known = Path(grpc_tools.__file__).parent / "_proto"
+    includes = [f"-I{root}", f"-I{well_known}", f"--grpc_python_out={target}"]
+    if protoc.main(["protoc", *includes, *outputs, *protos]) != 0:
+        raise RuntimeError(f"protoc failed on {root}")
+
+
 def generate(target: Path) -> None:
     """Writes *_pb2.py, *_pb2.pyi and *_pb2_grpc.py under target, importable as a part of PACKAGE."""
-    import grpc_tools
-    from grpc_tools import protoc
-
-    root = proto_root()
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    well_known = Path(grpc_tools.__file__).parent / "_proto"
-    arguments = ["protoc", f"-I{root}", f"-I{well_known}"]
-    arguments += [f"--python_out={target}", f"--pyi_out={target}", f"--grpc_python_out={target}"]
-    arguments += [str(path) for path in sorted((root / "automot" / "v1").glob("*.proto"))]
-    if protoc.main(arguments) != 0:
-        raise RuntimeError(f"protoc failed on {root}")
+    compile_protos(proto_root(), target)
     for folder in (target, target / "automot", target / "automot" / "v1"):
         (folder / "__init__.py").write_text('"""Generated from proto/."""\n')
     for path in target.rglob("*_pb2*.py*"):

@@ -96,6 +96,9 @@ class PlannerClient:
             weights_trained=status.weights_trained,
             lane=lane.removeprefix("SNAPSHOT_LANE_").lower(),
             target_point_rule=status.target_point_rule,
+            camera_size=(status.camera_width, status.camera_height)
+            if status.camera_width and status.camera_height
+            else None,
         )
 
     def open_session(self, name: str, options: SessionOptions, resume_token: str = "") -> Session:

@@ -103,9 +103,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What a session's server is: revision of its model, trained or not, lane of the snapshot path."""
+    """What a session's server is: revision of its model, trained or not, lane of the snapshot path.
+
+    camera_size: width and height in pixels of the pictures that it accepts; None where not declared.
+    """
 
     model_revision: str
     weights_trained: bool
     lane: str
     target_point_rule: str = ""
+    camera_size: tuple[int, int] | None = None

@@ -72,6 +72,8 @@ absl::Status HandleGetPlanningStatus(const PlanningContext& context,
   response->set_queued_plans(load.pending);
   response->set_queue_limit(engine.options().loop.queue_capacity);
   response->set_target_point_rule(engine.model().target_point_rule);
+  response->set_camera_width(static_cast<uint32_t>(engine.model().camera_width));
+  response->set_camera_height(static_cast<uint32_t>(engine.model().camera_height));
   return absl::OkStatus();
 }
 
