@@ -26,10 +26,18 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--two-processes", action="store_true", help="reasoning and planning apart")
     parser.add_argument("--seconds", type=float, default=60.0, help="simulated time to drive [60]")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first episode [0]")
-    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder of the report [out/demo]")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/demo"), help="folder of the report [out/demo]"
+    )
     parser.add_argument("--pace", choices=("realtime", "max"), default="realtime")
-    parser.add_argument("--fault", metavar="KIND@S", help="freeze, kill or restart the reasoning process at second S")
-    parser.add_argument("--fault-duration", type=float, default=10.0, help="simulated seconds to recovery [10]")
+    parser.add_argument(
+        "--fault",
+        metavar="KIND@S",
+        help="freeze, kill or restart the reasoning process at second S",
+    )
+    parser.add_argument(
+        "--fault-duration", type=float, default=10.0, help="simulated seconds to recovery [10]"
+    )
     options = parser.parse_args()
     if options.fault and not options.two_processes:
         print("--fault acts on the reasoning process: running with --two-processes", flush=True)
@@ -42,12 +50,16 @@ def default_checkpoint(bin_dir: Path, out: Path) -> Path:
     path = out.parent / "checkpoints" / "nano"
     if not (path / "model.safetensors").exists():
         print(f"making a random checkpoint in {path} (untrained weights)", flush=True)
-        subprocess.run([bin_dir / "automot-make-checkpoint", "--preset", "nano", "--out", path], check=True)
+        subprocess.run(
+            [bin_dir / "automot-make-checkpoint", "--preset", "nano", "--out", path], check=True
+        )
     return path
 
 
 @contextlib.contextmanager
-def service(command: list[str], log: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+def service(
+    command: list[str], log: Path
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
     """Runs a service; yields its process and the addresses of its first line; ends it with SIGTERM."""
     with log.open("w") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
@@ -55,7 +67,9 @@ def service(command: list[str], log: Path) -> Iterator[tuple[subprocess.Popen[st
             assert process.stdout is not None
             line = process.stdout.readline()
             if not line:
-                sys.exit(f"{command[0]} ended with status {process.wait()}; its log:\n{log.read_text()[-4000:]}")
+                sys.exit(
+                    f"{command[0]} ended with status {process.wait()}; its log:\n{log.read_text()[-4000:]}"
+                )
             yield process, json.loads(line)
         finally:
             process.terminate()
@@ -67,7 +81,13 @@ def service(command: list[str], log: Path) -> Iterator[tuple[subprocess.Popen[st
 
 def wait_until_ready(bin_dir: Path, address: str) -> None:
     """Asks the service's health until it serves."""
-    probe = [bin_dir / "automot-health-probe", "--address", address, "--timeout_s", str(START_TIMEOUT_S)]
+    probe = [
+        bin_dir / "automot-health-probe",
+        "--address",
+        address,
+        "--timeout_s",
+        str(START_TIMEOUT_S),
+    ]
     if subprocess.run(probe, stdout=subprocess.DEVNULL, check=False).returncode != 0:
         sys.exit(f"the service at {address} is not ready")
 
@@ -75,7 +95,12 @@ def wait_until_ready(bin_dir: Path, address: str) -> None:
 def drive(options: argparse.Namespace, addresses: dict[str, str], extra: list[str]) -> int:
     """Runs automot-drive against the services."""
     command = [sys.executable, "-m", "automot_client.drive"]
-    command += ["--planning-address", addresses["planning"], "--reasoning-address", addresses["reasoning"]]
+    command += [
+        "--planning-address",
+        addresses["planning"],
+        "--reasoning-address",
+        addresses["reasoning"],
+    ]
     command += ["--seconds", str(options.seconds), "--seed", str(options.seed)]
     command += ["--out", str(options.out), "--pace", options.pace]
     return subprocess.run(command + extra, check=False).returncode
@@ -94,12 +119,29 @@ def run_one_process(options: argparse.Namespace) -> int:
 
 def run_two_processes(options: argparse.Namespace) -> int:
     """automot-reasoning and automot-planning, snapshots over gRPC."""
-    reasoning_command = [str(options.bin_dir / "automot-reasoning"), "--checkpoint", str(options.checkpoint)]
+    reasoning_command = [
+        str(options.bin_dir / "automot-reasoning"),
+        "--checkpoint",
+        str(options.checkpoint),
+    ]
     with contextlib.ExitStack() as stack:
-        reasoning, slow = stack.enter_context(service(
-            reasoning_command + ["--address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0"],
-            options.out / "reasoning.log"))
-        planning_command = [str(options.bin_dir / "automot-planning"), "--checkpoint", str(options.checkpoint)]
+        reasoning, slow = stack.enter_context(
+            service(
+                [
+                    *reasoning_command,
+                    "--address",
+                    "127.0.0.1:0",
+                    "--metrics-address",
+                    "127.0.0.1:0",
+                ],
+                options.out / "reasoning.log",
+            )
+        )
+        planning_command = [
+            str(options.bin_dir / "automot-planning"),
+            "--checkpoint",
+            str(options.checkpoint),
+        ]
         planning_command += ["--address", "127.0.0.1:0", "--reasoning-address", slow["reasoning"]]
         planning_command += ["--metrics-address", "127.0.0.1:0"]
         _, fast = stack.enter_context(service(planning_command, options.out / "planning.log"))
@@ -108,7 +150,15 @@ def run_two_processes(options: argparse.Namespace) -> int:
         wait_until_ready(options.bin_dir, fast["planning"])
         extra = []
         if options.fault:
-            again = shlex.join(reasoning_command + ["--address", slow["reasoning"], "--metrics-address", "127.0.0.1:0"])
+            again = shlex.join(
+                [
+                    *reasoning_command,
+                    "--address",
+                    slow["reasoning"],
+                    "--metrics-address",
+                    "127.0.0.1:0",
+                ]
+            )
             extra = ["--fault", options.fault, "--fault-duration", str(options.fault_duration)]
             extra += ["--reasoning-pid", str(reasoning.pid), "--reasoning-command", again]
         return drive(options, {"planning": fast["planning"], "reasoning": slow["reasoning"]}, extra)

@@ -78,7 +78,7 @@ verb_test() {
 }
 
 verb_lint() {
-  install_debian debian-build.txt
+  install_debian debian-lint.txt
   local lint_env
   lint_env=$(python_environment lint "$ROOT/tools/requirements/lint.txt")
   PATH="$lint_env/bin:$PATH" "$ROOT/tools/lint.sh" "$@"
