@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The one entry point. Each verb installs what it needs, is safe to repeat, and shows its progress.
 set -euo pipefail
+shopt -s inherit_errexit
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=tools/lib/environment.sh
 source "$ROOT/tools/lib/environment.sh"
@@ -33,48 +34,33 @@ verb_setup() {
 }
 
 verb_build() {
-  verb_setup
   if [ "${1:-}" = --cuda ]; then
-    command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ] || fail "no CUDA toolkit: nvcc is not on PATH"
-    mkdir -p "$ROOT/build"
-    configure cuda -DLIBTORCH_ROOT="$(libtorch_root)" -DCUDAToolkit_ROOT="${CUDA_HOME:-/usr/local/cuda}"
-    build cuda
+    install_debian debian-build.txt
+    build_cuda
     return
   fi
+  verb_setup
   configure_release
   build release
 }
 
-# Sanitizers run on what is free of LibTorch and gRPC: the system's libraries are not instrumented.
-sanitized_tests() {
-  local preset=$1
-  configure "$preset"
-  build "$preset"
-  step "Running tests under $preset"
-  (cd "$ROOT" && ctest --preset "$preset" -LE "bench|deploy|python" --quiet --output-log "$ROOT/build/$preset.test.log") || {
-    cat "$ROOT/build/$preset.test.log" >&2
-    fail "tests under $preset failed"
-  }
-  tail -n 3 "$ROOT/build/$preset.test.log"
-}
-
+# ctest's summary comes last: it says what passed, and names what did not.
 verb_test() {
-  local long=0
+  local long=0 lint_env python_env
   [ "${1:-}" = --long ] && long=1
   verb_setup
   install_debian debian-test.txt
-  local lint_env python_env
   lint_env=$(python_environment lint "$ROOT/tools/requirements/lint.txt")
   python_env=$(python_environment test "$ROOT/tools/requirements/test.txt")
+  install_client "$python_env"
   export PATH="$PATH:$lint_env/bin"
-  mkdir -p "$ROOT/build"
   export AUTOMOT_LONG_TESTS=$long
   sanitized_tests tsan
   sanitized_tests asan
-  configure_release -DAUTOMOT_TEST_PYTHON="$python_env/bin/python"
+  configure_release -DAUTOMOT_TEST_PYTHON="$python_env/bin/python" -DAUTOMOT_LINT_PYTHON="$lint_env/bin/python"
   build release
   step "Running all tests"
-  (cd "$ROOT" && ctest --preset release)
+  (cd "$ROOT" && ctest --preset release | grep --line-buffered -Ev '^ *Start +[0-9]+: ')
 }
 
 verb_lint() {
@@ -91,8 +77,7 @@ verb_demo() {
   demo_env=$(python_environment metadrive "$ROOT/client/python/requirements-demo.txt")
   configure_release
   build release automot-serve automot-reasoning automot-planning automot-make-checkpoint automot-health-probe
-  step "Installing the Python client"
-  "$demo_env/bin/pip" install --quiet --disable-pip-version-check --no-deps "$ROOT/client/python"
+  install_client "$demo_env"
   step "Driving"
   "$demo_env/bin/python" "$ROOT/tools/demo.py" --bin-dir "$ROOT/build/release/bin" "$@"
 }
