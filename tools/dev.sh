@@ -52,7 +52,6 @@ verb_test() {
   install_debian debian-test.txt
   lint_env=$(python_environment lint "$ROOT/tools/requirements/lint.txt")
   python_env=$(python_environment test "$ROOT/tools/requirements/test.txt")
-  install_client "$python_env"
   export PATH="$PATH:$lint_env/bin"
   export AUTOMOT_LONG_TESTS=$long
   sanitized_tests tsan

@@ -35,7 +35,9 @@ def compile_protos(root: Path, target: Path) -> None:
     except ImportError:
         plugin = shutil.which("grpc_python_plugin")
         if plugin is None:
-            raise RuntimeError("neither grpcio-tools nor protoc's grpc_python_plugin found") from None
+            raise RuntimeError(
+                "neither grpcio-tools nor protoc's grpc_python_plugin found"
+            ) from None
         outputs += [f"--plugin=protoc-gen-grpc={plugin}", f"--grpc_out={target}"]
         subprocess.run(["protoc", f"-I{root}", *outputs, *protos], check=True)
         return
