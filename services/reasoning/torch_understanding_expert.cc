@@ -12,7 +12,7 @@
 #include "common/concurrency/thread_placement.h"
 #include "common/model/context_export.h"
 #include "common/model/frame_encoder.h"
-#include "common/model/torch_status.h"
+#include "common/model/parse_options.h"
 #include "common/model/understanding_model.h"
 #include "common/status/status_macros.h"
 #include "common/tokenizer/prompt.h"
@@ -226,30 +226,14 @@ absl::StatusOr<bool> TorchUnderstandingExpert::Ask(
   return end == model::GenerateEnd::kEndOfText;
 }
 
-absl::StatusOr<model::ModelOptions> ParseModelOptions(const TorchExpertOptions& options) {
-  model::ModelOptions parsed;
-  if (options.dtype == "bfloat16") {
-    parsed.dtype = at::kBFloat16;
-  } else if (options.dtype != "float32") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--dtype is '", options.dtype, "'; it must be float32 or bfloat16"));
-  }
-  try {
-    parsed.device = at::Device(options.device);
-  } catch (const c10::Error&) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--device is '", options.device, "'; it must be cpu, cuda or cuda:N"));
-  }
-  return parsed;
-}
-
 }  // namespace
 
 absl::StatusOr<ExpertFactory> TorchExpertFactory(const TorchExpertOptions& options) {
   if (options.checkpoint.empty()) {
     return absl::InvalidArgumentError("--checkpoint is missing; it names a checkpoint directory");
   }
-  AUTOMOT_ASSIGN_OR_RETURN(const model::ModelOptions model_options, ParseModelOptions(options));
+  AUTOMOT_ASSIGN_OR_RETURN(const model::ModelOptions model_options,
+                           model::ParseModelOptions(options.dtype, options.device));
   return ExpertFactory(
       [options, model_options] { return TorchUnderstandingExpert::Load(options, model_options); });
 }

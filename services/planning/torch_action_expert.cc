@@ -1,0 +1,279 @@
+#include "services/planning/torch_action_expert.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/checkpoint/checkpoint.h"
+#include "common/context/header_check.h"
+#include "common/control/decision_parser.h"
+#include "common/model/action_model.h"
+#include "common/model/bev/bev_encoder.h"
+#include "common/model/context_export.h"
+#include "common/model/decision_decoder.h"
+#include "common/model/parse_options.h"
+#include "common/model/torch_status.h"
+#include "common/status/status_macros.h"
+#include "common/tokenizer/prompt.h"
+#include "common/tokenizer/tokenizer.h"
+
+namespace automot::planning {
+namespace {
+
+using context::ContextLayout;
+
+double SecondsSince(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// Keeps the snapshot alive, whose buffers the context borrows.
+class TorchPreparedContext final : public PreparedContext {
+ public:
+  TorchPreparedContext(context::SnapshotPtr snapshot, model::ActionContext context)
+      : snapshot_(std::move(snapshot)), context_(std::move(context)) {}
+  const model::ActionContext& context() const { return context_; }
+
+ private:
+  const context::SnapshotPtr snapshot_;
+  const model::ActionContext context_;
+};
+
+model::ContextBuffers BuffersOf(const context::ContextSnapshot& snapshot) {
+  const ContextLayout& layout = snapshot.kv.layout();
+  model::ContextBuffers buffers;
+  buffers.form = layout.kind == ContextLayout::Kind::kFull ? model::ContextForm::kFull
+                                                           : model::ContextForm::kCompact;
+  buffers.dtype =
+      layout.element_type == ContextLayout::ElementType::kBFloat16 ? at::kBFloat16 : at::kFloat;
+  buffers.tokens = layout.tokens;
+  buffers.position_start = snapshot.header.position_start;
+  for (int layer = 0; layer < layout.layers; ++layer) {
+    buffers.keys.push_back(snapshot.kv.Tensor(layer, context::TensorKind::kKey).data());
+    buffers.values.push_back(snapshot.kv.Tensor(layer, context::TensorKind::kValue).data());
+  }
+  return buffers;
+}
+
+ActionExpertInfo Describe(const model::Checkpoint& checkpoint) {
+  const model::ModelGeometry& geometry = checkpoint.geometry();
+  const model::BevGeometry& bev = geometry.bev;
+  ActionExpertInfo info;
+  info.model_revision = std::string(checkpoint.revision());
+  info.target_point_rule = geometry.driving.target_point_rule;
+  info.weights_trained = geometry.weights_trained;
+  info.bev_channels = static_cast<int>(bev.feature_channels);
+  info.crop_rows = static_cast<int>(geometry.preprocess.crop_rows);
+  info.camera_width = static_cast<int>(geometry.preprocess.camera_width);
+  info.camera_height = static_cast<int>(geometry.preprocess.camera_height);
+  info.lidar_histogram.min_x = bev.min_x;
+  info.lidar_histogram.max_x = bev.max_x;
+  info.lidar_histogram.min_y = bev.min_y;
+  info.lidar_histogram.max_y = bev.max_y;
+  info.lidar_histogram.pixels_per_meter = bev.pixels_per_meter;
+  info.lidar_histogram.split_height = bev.lidar_split_height;
+  info.lidar_histogram.max_height = bev.max_lidar_height;
+  info.lidar_histogram.max_count = static_cast<int>(bev.hist_max_per_pixel);
+  return info;
+}
+
+class TorchActionExpert final : public ActionExpert {
+ public:
+  TorchActionExpert(const TorchActionExpertOptions& options, const model::Checkpoint& checkpoint,
+                    std::unique_ptr<const model::Tokenizer> tokenizer,
+                    std::unique_ptr<const model::BevEncoder> bev,
+                    std::unique_ptr<const model::ActionModel> model)
+      : options_(options),
+        info_(Describe(checkpoint)),
+        tokenizer_(std::move(tokenizer)),
+        bev_(std::move(bev)),
+        model_(std::move(model)),
+        no_camera_(
+            at::zeros({1, bev_->geometry().image_rows, bev_->geometry().image_cols, 3}, at::kByte)),
+        no_lidar_(at::zeros({1, 1, kLidarBins, kLidarBins}, at::kByte)) {}
+
+  const ActionExpertInfo& info() const override { return info_; }
+  absl::StatusOr<std::unique_ptr<const PreparedContext>> Prepare(
+      context::SnapshotPtr snapshot) const override;
+  absl::Status WarmUp() override;
+  absl::Status Plan(const PlanFeatures& features, const PreparedContext& context,
+                    PlanOutput* output) override;
+
+ private:
+  context::SnapshotExpectation ExpectationFor(const context::SnapshotHeader& header) const;
+  absl::StatusOr<at::Tensor> BevFeature(const PlanFeatures& features) const;
+  absl::Status Fill(const model::ActionOutput& result, SessionTimeUs capture_time_us,
+                    PlanOutput* output) const;
+  void UseOwnThreads() const;
+
+  const TorchActionExpertOptions options_;
+  const ActionExpertInfo info_;
+  const std::unique_ptr<const model::Tokenizer> tokenizer_;
+  const std::unique_ptr<const model::BevEncoder> bev_;
+  const std::unique_ptr<const model::ActionModel> model_;
+  const at::Tensor no_camera_;  // [1, image_rows, image_cols, 3], uint8
+  const at::Tensor no_lidar_;   // [1, 1, 256, 256], uint8
+};
+
+// LibTorch's number of threads belongs to the calling thread: the planning thread sets it once.
+void TorchActionExpert::UseOwnThreads() const {
+  thread_local bool done = false;
+  if (!std::exchange(done, true)) at::set_num_threads(options_.threads);
+}
+
+// Everything that must be the same for keys and values to mean the same to this model (semantics
+// 2). Identity and fencing are the store's business.
+context::SnapshotExpectation TorchActionExpert::ExpectationFor(
+    const context::SnapshotHeader& header) const {
+  const model::ModelGeometry& geometry = model_->geometry();
+  const auto form = header.layout.kind == ContextLayout::Kind::kFull ? model::ContextForm::kFull
+                                                                     : model::ContextForm::kCompact;
+  const model::ContextDims dims = model::DimsOf(geometry, form);
+  context::SnapshotExpectation expected;
+  expected.session = header.id.session;
+  expected.episode = header.id.episode;
+  expected.epoch = header.id.epoch;
+  expected.model_revision = info_.model_revision;
+  expected.prompt_template = std::string(model::kPromptTemplate);
+  expected.instruction_mask = options_.bidirectional_instruction ? "bidirectional" : "causal";
+  expected.history_spacing_s = geometry.driving.history_spacing_s;
+  expected.layout = ContextLayout{.kind = header.layout.kind,
+                                  .element_type = model_->options().model.dtype == at::kBFloat16
+                                                      ? ContextLayout::ElementType::kBFloat16
+                                                      : ContextLayout::ElementType::kFloat32,
+                                  .layers = static_cast<int>(dims.layers),
+                                  .kv_heads = static_cast<int>(dims.kv_heads),
+                                  .k_head_dim = static_cast<int>(dims.key_dim),
+                                  .v_head_dim = static_cast<int>(dims.value_dim)};
+  return expected;
+}
+
+absl::StatusOr<std::unique_ptr<const PreparedContext>> TorchActionExpert::Prepare(
+    context::SnapshotPtr snapshot) const {
+  AUTOMOT_RETURN_IF_ERROR(
+      context::CheckHeader(snapshot->header, ExpectationFor(snapshot->header)).status);
+  AUTOMOT_ASSIGN_OR_RETURN(model::ActionContext context, model_->Prepare(BuffersOf(*snapshot)));
+  return std::make_unique<const TorchPreparedContext>(std::move(snapshot), std::move(context));
+}
+
+absl::StatusOr<at::Tensor> TorchActionExpert::BevFeature(const PlanFeatures& features) const {
+  const model::BevGeometry& bev = bev_->geometry();
+  if (features.bev_feature != nullptr) {
+    return at::from_blob(const_cast<float*>(features.bev_feature->values.data()),
+                         {1, bev.feature_channels, bev.lidar_grid_rows, bev.lidar_grid_cols});
+  }
+  // The crop keeps the top rows at full width: the beginning of the picture's memory.
+  const at::Tensor rgb = features.camera == nullptr
+                             ? no_camera_
+                             : at::from_blob(const_cast<uint8_t*>(features.camera->pixels.data()),
+                                             {1, bev.image_rows, bev.image_cols, 3}, at::kByte);
+  const at::Tensor counts = features.lidar == nullptr
+                                ? no_lidar_
+                                : at::from_blob(const_cast<uint8_t*>(features.lidar->counts.data()),
+                                                {1, 1, bev.lidar_rows, bev.lidar_cols}, at::kByte);
+  return bev_->Encode(rgb, counts);
+}
+
+absl::Status TorchActionExpert::Plan(const PlanFeatures& features, const PreparedContext& context,
+                                     PlanOutput* output) {
+  UseOwnThreads();
+  return model::CatchTorch("the action expert", [&]() -> absl::Status {
+    const auto begin = std::chrono::steady_clock::now();
+    AUTOMOT_ASSIGN_OR_RETURN(at::Tensor bev_feature, BevFeature(features));
+    output->bev_encoder_s = SecondsSince(begin);
+    const Vec2* points = features.target_points;
+    const float numbers[] = {static_cast<float>(points[0].x), static_cast<float>(points[0].y),
+                             static_cast<float>(points[1].x), static_cast<float>(points[1].y),
+                             static_cast<float>(features.speed_mps)};
+    const model::ActionInputs inputs{
+        .bev_feature = std::move(bev_feature),
+        .target_points = at::from_blob(const_cast<float*>(numbers), {1, 2, 2}),
+        .speed = at::from_blob(const_cast<float*>(numbers + 4), {1})};
+    const auto& prepared = static_cast<const TorchPreparedContext&>(context);
+    const model::ContextUse use{.context = &prepared.context()};
+    AUTOMOT_ASSIGN_OR_RETURN(const model::ActionOutput result, model_->Plan(inputs, {&use, 1}));
+    AUTOMOT_RETURN_IF_ERROR(Fill(result, features.capture_time_us, output));
+    output->action_expert_s = SecondsSince(begin) - output->bev_encoder_s;
+    return absl::OkStatus();
+  });
+}
+
+absl::Status TorchActionExpert::Fill(const model::ActionOutput& result,
+                                     SessionTimeUs capture_time_us, PlanOutput* output) const {
+  const at::Tensor route = result.route.contiguous();
+  const at::Tensor waypoints = result.waypoints.contiguous();
+  if (!at::isfinite(route).all().item<bool>() || !at::isfinite(waypoints).all().item<bool>()) {
+    return absl::InternalError("the action expert's trajectory is not finite");
+  }
+  const float* xy = route.data_ptr<float>();
+  for (int i = 0; i < kRoutePoints; ++i) output->trajectory.route[i] = {xy[2 * i], xy[2 * i + 1]};
+  xy = waypoints.data_ptr<float>();
+  for (int i = 0; i < kWaypoints; ++i) {
+    output->trajectory.waypoints[i] = {xy[2 * i], xy[2 * i + 1]};
+  }
+  const at::Tensor ids = result.decision.ids.to(at::kCPU, at::kLong).contiguous();
+  const at::Tensor probabilities =
+      result.decision.probabilities.to(at::kCPU, at::kFloat).contiguous();
+  const auto count = static_cast<std::size_t>(ids.numel());
+  const model::DecisionText text = model::DecodeDecision({ids.data_ptr<int64_t>(), count},
+                                                         {probabilities.data_ptr<float>(), count},
+                                                         model_->geometry().tokens, *tokenizer_);
+  output->decision = control::ParseDecision(text.text, capture_time_us,
+                                            model_->geometry().driving.decision_offsets_s,
+                                            text.part_probabilities);
+  return absl::OkStatus();
+}
+
+absl::Status TorchActionExpert::WarmUp() {
+  const context::SnapshotHeader header{.layout = {.kind = ContextLayout::Kind::kCompact}};
+  auto snapshot = std::make_shared<context::ContextSnapshot>();
+  ContextLayout layout = *ExpectationFor(header).layout;
+  layout.tokens = 64;
+  AUTOMOT_ASSIGN_OR_RETURN(snapshot->kv, context::KvBuffer::Allocate(layout));
+  snapshot->header.layout = layout;
+  snapshot->header.position_start = layout.tokens;
+  AUTOMOT_ASSIGN_OR_RETURN(model::ActionContext context, model_->Prepare(BuffersOf(*snapshot)));
+  const TorchPreparedContext prepared(std::move(snapshot), std::move(context));
+  PlanFeatures features;
+  PlanOutput output;
+  // Twice: the first run makes LibTorch's caches, the second shows that they serve.
+  AUTOMOT_RETURN_IF_ERROR(Plan(features, prepared, &output));
+  return Plan(features, prepared, &output);
+}
+
+absl::Status CheckShapes(const model::ModelGeometry& geometry) {
+  const model::ActionGeometry& action = geometry.action;
+  const auto check = [](const char* what, int64_t value, int64_t wanted) {
+    if (value == wanted) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        absl::StrCat("the checkpoint has ", value, " ", what, "; the contract has ", wanted));
+  };
+  AUTOMOT_RETURN_IF_ERROR(check("route points", action.route_points, kRoutePoints));
+  AUTOMOT_RETURN_IF_ERROR(check("waypoints", action.waypoints, kWaypoints));
+  AUTOMOT_RETURN_IF_ERROR(check("LiDAR rows", geometry.bev.lidar_rows, kLidarBins));
+  AUTOMOT_RETURN_IF_ERROR(check("LiDAR columns", geometry.bev.lidar_cols, kLidarBins));
+  return check("crop columns", geometry.preprocess.crop_cols, geometry.preprocess.camera_width);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ActionExpert>> LoadTorchActionExpert(
+    const TorchActionExpertOptions& options) {
+  AUTOMOT_ASSIGN_OR_RETURN(const model::ModelOptions model_options,
+                           model::ParseModelOptions(options.dtype, options.device));
+  AUTOMOT_ASSIGN_OR_RETURN(
+      const std::shared_ptr<const model::Checkpoint> checkpoint,
+      model::Checkpoint::Open(options.checkpoint, {.use_ema = options.use_ema}));
+  AUTOMOT_RETURN_IF_ERROR(CheckShapes(checkpoint->geometry()));
+  AUTOMOT_ASSIGN_OR_RETURN(auto tokenizer, model::Tokenizer::Load(checkpoint->tokenizer_path()));
+  AUTOMOT_ASSIGN_OR_RETURN(auto bev, model::BevEncoder::Load(*checkpoint, model_options));
+  AUTOMOT_ASSIGN_OR_RETURN(
+      auto model, model::ActionModel::Load(*checkpoint, *tokenizer, {.model = model_options}));
+  return std::make_unique<TorchActionExpert>(options, *checkpoint, std::move(tokenizer),
+                                             std::move(bev), std::move(model));
+}
+
+}  // namespace automot::planning
