@@ -1,9 +1,10 @@
 // Command line of automot-reasoning.
 #pragma once
 
-#include <string>
+#include <CLI/CLI.hpp>
 
 #include "absl/status/statusor.h"
+#include "common/runtime/program_flags.h"
 #include "services/reasoning/reasoning_engine.h"
 #include "services/reasoning/reasoning_server.h"
 #include "services/reasoning/torch_understanding_expert.h"
@@ -14,10 +15,20 @@ struct ReasoningFlags {
   TorchExpertOptions expert;
   ReasoningOptions engine;
   ReasoningServerOptions server;
-  std::string metrics_address = "127.0.0.1:9464";
+};
+
+// What only the reasoning service has; automot-serve takes these too. The structs outlive the
+// parse.
+void AddReasoningFlags(CLI::App& app, ReasoningFlags& flags);
+// Fills in what it shares with other services.
+void ApplyShared(const ModelFlags& model, const ServerFlags& server, ReasoningFlags& flags);
+
+struct ReasoningProgramFlags {
+  ReasoningFlags reasoning;
+  ServerFlags shared;
 };
 
 // Prints help and exits where asked to. INVALID_ARGUMENT in one line naming the flag.
-absl::StatusOr<ReasoningFlags> ParseReasoningFlags(int argc, char** argv);
+absl::StatusOr<ReasoningProgramFlags> ParseReasoningFlags(int argc, char** argv);
 
 }  // namespace automot::reasoning

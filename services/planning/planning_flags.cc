@@ -1,0 +1,109 @@
+#include "services/planning/planning_flags.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/concurrency/thread_placement.h"
+#include "common/status/status_macros.h"
+
+namespace automot::planning {
+namespace {
+
+constexpr int kCoresForOwnCore = 4;  // fewer are shared by everything
+
+// auto, none, or a core's number.
+absl::StatusOr<int> ParseCore(const std::string& text) {
+  if (text == "none") return -1;
+  if (text == "auto") {
+    const int cores = AvailableCores();
+    return cores >= kCoresForOwnCore ? cores - 1 : -1;
+  }
+  int core = -1;
+  if (!absl::SimpleAtoi(text, &core) || core < 0 || core > 4095) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--planner-core is '", text, "'; it must be auto, none or 0 .. 4095"));
+  }
+  return core;
+}
+
+void AddSeconds(CLI::App& app, const char* name, absl::Duration& value, double low, double high,
+                const char* text) {
+  app.add_option_function<double>(
+         name, [&value](double seconds) { value = absl::Seconds(seconds); },
+         absl::StrCat(text, ", seconds [", absl::ToDoubleSeconds(value), "]"))
+      ->check(CLI::Range(low, high));
+}
+
+void AddLaneFlags(CLI::App& app, PlanningProgramFlags& flags) {
+  app.add_option("--reasoning-address", flags.lane.addresses,
+                 "Reasoning services, comma-separated; each session keeps to one while it lives")
+      ->delimiter(',')
+      ->default_str("127.0.0.1:50052");
+  app.add_option("--reasoning-tls-ca", flags.lane_tls.ca_file,
+                 "PEM CA of the reasoning services; empty: plain text");
+  app.add_option("--reasoning-tls-cert", flags.lane_tls.certificate_file,
+                 "PEM certificate shown to the reasoning services");
+  app.add_option("--reasoning-tls-key", flags.lane_tls.key_file, "Its PEM private key");
+}
+
+}  // namespace
+
+void AddPlanningFlags(CLI::App& app, PlanningFlags& flags) {
+  flags.engine.loop.pinned_core = ParseCore("auto").value();
+  app.add_option("--planner-threads", flags.expert.threads,
+                 "Threads of one operation of the action expert")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_option_function<std::string>(
+      "--planner-core",
+      [&flags](const std::string& text) {
+        const auto core = ParseCore(text);
+        if (!core.ok()) throw CLI::ValidationError(std::string(core.status().message()));
+        flags.engine.loop.pinned_core = *core;
+      },
+      "Core that the planning thread is pinned to: a number, none, or auto (the last one where "
+      "there are at least 4) [auto]");
+  app.add_option("--max-sessions", flags.engine.session_limit, "Open sessions")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  app.add_option("--retained-versions", flags.engine.retained_versions,
+                 "Snapshots kept per session")
+      ->check(CLI::Range(2, 16))
+      ->capture_default_str();
+  app.add_option("--queue-capacity", flags.engine.loop.queue_capacity,
+                 "Plans accepted and not answered, parked ones included")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  AddSeconds(app, "--session-lease-seconds", flags.engine.session_lease, 1, 86400,
+             "Wall time without a request after which a session ends");
+  AddSeconds(app, "--park-limit-seconds", flags.engine.park_limit, 0.1, 3600,
+             "Wall time that a plan waits on purpose at most");
+}
+
+void ApplyShared(const ModelFlags& model, const ServerFlags& server, PlanningFlags& flags) {
+  flags.expert.checkpoint = model.checkpoint;
+  flags.expert.dtype = model.dtype;
+  flags.expert.device = model.device;
+  flags.expert.bidirectional_instruction = model.bidirectional_instruction;
+  flags.expert.use_ema = model.use_ema;
+  flags.server.tls = server.tls;
+  flags.server.drain_deadline = server.drain();
+}
+
+absl::StatusOr<PlanningProgramFlags> ParsePlanningFlags(int argc, char** argv) {
+  PlanningProgramFlags flags;
+  ModelFlags model;
+  CLI::App app{"Answers trajectory requests at high rate and never waits for the slow path."};
+  AddModelFlags(app, model);
+  app.add_option("--address", flags.planning.server.address, "Where to listen; port 0 picks one")
+      ->capture_default_str();
+  AddLaneFlags(app, flags);
+  AddPlanningFlags(app, flags.planning);
+  AddServerFlags(app, flags.shared);
+  AUTOMOT_RETURN_IF_ERROR(ParseFlags(app, argc, argv));
+  if (flags.lane.addresses.empty()) flags.lane.addresses = {"127.0.0.1:50052"};
+  ApplyShared(model, flags.shared, flags.planning);
+  flags.lane.session_limit = flags.planning.engine.session_limit;
+  flags.lane.pool.byte_budget = flags.shared.snapshot_memory_bytes();
+  return flags;
+}
+
+}  // namespace automot::planning

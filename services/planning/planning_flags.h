@@ -1,0 +1,38 @@
+// Command line of automot-planning.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/rpc/credentials.h"
+#include "common/runtime/program_flags.h"
+#include "services/planning/lane/grpc_snapshot_channel.h"
+#include "services/planning/planning_engine.h"
+#include "services/planning/planning_server.h"
+#include "services/planning/torch_action_expert.h"
+
+namespace automot::planning {
+
+struct PlanningFlags {
+  TorchActionExpertOptions expert;
+  PlanningEngineOptions engine;
+  PlanningServerOptions server;
+};
+
+// What only the planning service has; automot-serve takes these too. The structs outlive the parse.
+void AddPlanningFlags(CLI::App& app, PlanningFlags& flags);
+// Fills in what it shares with other services.
+void ApplyShared(const ModelFlags& model, const ServerFlags& server, PlanningFlags& flags);
+
+struct PlanningProgramFlags {
+  PlanningFlags planning;
+  ServerFlags shared;
+  GrpcSnapshotChannelOptions lane;  // without credentials
+  rpc::ChannelTlsOptions lane_tls;
+};
+
+// Prints help and exits where asked to. INVALID_ARGUMENT in one line naming the flag.
+absl::StatusOr<PlanningProgramFlags> ParsePlanningFlags(int argc, char** argv);
+
+}  // namespace automot::planning
