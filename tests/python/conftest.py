@@ -126,6 +126,7 @@ def _run_record() -> dict:
             "target_point_rule": "route_distance:8,20",
         },
         "world": {"traffic_density": 0.1, "blocks": 4},
+        "camera": {"width": 512, "height": 256, "fov_deg": 110.0, "x_m": -1.5, "z_m": 2.0},
         "server": {
             "model_revision": "ab" * 16,
             "weights_trained": False,

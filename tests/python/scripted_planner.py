@@ -7,10 +7,8 @@ import math
 import numpy as np
 
 from automot_client.driving.planner_port import PlanFailed, Refresh
-from automot_client.types import Control, DecisionSlot, Observation, Plan, ServerInfo, SnapshotRef
-
-_WANTED_SPEED_MPS = 7.0
-_GAIN = 0.6 * 3.118 / (math.pi / 2)
+from automot_client.driving.pursuit import WANTED_SPEED_MPS, pursue
+from automot_client.types import DecisionSlot, Observation, Plan, ServerInfo, SnapshotRef
 
 
 class ScriptedPlanner:
@@ -51,7 +49,7 @@ class ScriptedPlanner:
             reasons = {"STALE"}
         route = _curve(observation.target_points)
         speed = observation.speed_mps
-        action = "ACCELERATE" if speed < _WANTED_SPEED_MPS - 0.5 else "KEEP"
+        action = "ACCELERATE" if speed < WANTED_SPEED_MPS - 0.5 else "KEEP"
         slots = tuple(
             DecisionSlot(observation.capture_time_us + k * 1_000_000, action, action.lower(), 0.8)
             for k in range(3)
@@ -68,7 +66,7 @@ class ScriptedPlanner:
             route=route,
             waypoints=waypoints,
             waypoint_times_s=np.arange(1, 7) * 0.5,
-            control=_pursue(observation),
+            control=pursue(observation.target_points, observation.speed_mps),
             decision=slots,
             context_decision=slots,
             decision_agreement="AGREE",
@@ -118,10 +116,3 @@ def _curve(target_points: np.ndarray) -> np.ndarray:
     matrix = np.array([[near[0], near[0] ** 2], [far[0], far[0] ** 2]])
     linear, square = np.linalg.solve(matrix, [near[1], far[1]])
     return np.stack([x, linear * x + square * x * x], axis=1)
-
-
-def _pursue(observation: Observation) -> Control:
-    near = observation.target_points[0]
-    steer = float(np.clip(2.2 * _GAIN * math.atan2(near[1], near[0]), -1.0, 1.0))
-    error = _WANTED_SPEED_MPS - observation.speed_mps
-    return Control(steer=steer, throttle=float(np.clip(0.6 * error, 0.0, 1.0)), brake=0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -87,6 +88,7 @@ def drive(folder: Path, world: ScriptedWorld, planner: ScriptedPlanner, seconds:
                 "target_point_rule": "route_distance:8,20",
             },
             "world": {"traffic_density": 0.1, "blocks": 1},
+            "camera": dataclasses.asdict(CameraModel(128, 64)),
             "server": {"model_revision": "00", "weights_trained": False, "lane": "in_process"},
             "episodes": [vars(episode) for episode in result.episodes],
             "events": [],

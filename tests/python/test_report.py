@@ -126,6 +126,37 @@ def test_frame_shows_trajectory_and_survives_a_failed_tick(recorded_run):
     assert with_plan.tobytes() != without.tobytes()
 
 
+def test_frame_keeps_the_shape_of_another_camera(recorded_run):
+    record = RunRecord.load(recorded_run)
+    record.run["camera"].update(width=128, height=96)
+    frame = compose_frame(record, record.ticks[0], BirdsEye(record.scene(0), 384))
+    assert frame.size == (512 + 384, 384)
+
+
+def test_fault_ends_at_its_next_event_or_with_the_run(recorded_run):
+    record = RunRecord.load(recorded_run)
+    assert record.fault_spans == [(0.4, 0.6, "reasoning frozen")]
+    del record.run["events"][1]
+    assert record.fault_spans == [(0.4, 1.0, "reasoning frozen")]
+
+
+def test_film_says_untrained_and_names_the_running_fault(recorded_run):
+    record = RunRecord.load(recorded_run)
+    view = BirdsEye(record.scene(0), 384)
+
+    def frame_at(number: int, trained: bool) -> bytes:
+        record.run["server"]["weights_trained"] = trained
+        tick = record.ticks[0] | {"tick": number}
+        (record.folder / "frames" / f"{number:06d}.jpg").write_bytes(
+            (record.folder / "frames" / "000000.jpg").read_bytes()
+        )
+        return compose_frame(record, tick, view).tobytes()
+
+    quiet, untrained, frozen = frame_at(1, True), frame_at(1, False), frame_at(9, True)
+    assert quiet != untrained and quiet != frozen
+    assert frame_at(13, True) == quiet
+
+
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.0, 63.0), (2.0, 2.0001), (0.0, 1e6)])
 def test_axis_ticks_are_few_and_inside(low, high):
     ticks = nice_ticks(low, high)

@@ -111,3 +111,10 @@ def test_sparse_plan_switches_before_a_point_is_reached():
 def test_bad_rule_is_refused_by_name(text):
     with pytest.raises(ValueError, match="target_point_rule"):
         TargetPointRule(text)
+
+
+def test_rule_of_the_published_checkpoints_is_a_sparse_plan():
+    route = straight_route()
+    named, spelled = TargetPointRule("carla_route_planner"), TargetPointRule("plan_points:50")
+    here = Pose(0.0, 0.0, 0.0)
+    assert np.array_equal(named.select(route, here)[0], spelled.select(route, here)[0])

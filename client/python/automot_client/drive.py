@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shutil
 import sys
 import time
 import uuid
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automot_client import report
+from automot_client.bridge.projection import CameraModel
+from automot_client.bridge.route import TargetPointRule
 from automot_client.client import SessionOptions
 from automot_client.driving.faults import FaultInjector, FaultPlan
 from automot_client.driving.planner_port import PlannerPort, ServicePlanner
@@ -22,6 +25,10 @@ from automot_client.driving.planner_port import PlannerPort, ServicePlanner
 if TYPE_CHECKING:
     from automot_client.bridge.world import WorldOptions
     from automot_client.driving.loop import LoopResult, Progress
+
+
+# Terminal codes: to the line's begin, erase to its end.
+CLEAR_LINE = "\r\033[K"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +81,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--target-point-rule",
-        default=defaults.target_point_rule,
-        help="route_distance:NEAR,FAR or plan_points:SPACING, metres",
+        help="route_distance:NEAR,FAR or plan_points:SPACING, metres [the checkpoint's own]",
     )
     parser.add_argument(
         "--out", default=defaults.out, metavar="DIR", help="folder of record and report"
@@ -105,23 +111,18 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     try:
         injector = _make_injector(options)
+        if options.target_point_rule:
+            TargetPointRule(options.target_point_rule)
     except ValueError as error:
         print(f"automot-drive: {error}", file=sys.stderr)
         return 2
-    drive_options = DriveOptions(
-        **{
-            f.name: getattr(options, f.name)
-            for f in dataclasses.fields(DriveOptions)
-            if hasattr(options, f.name)
-        }
-    )
     try:
-        planner = _connect(options, drive_options)
+        planner = _connect(options)
     except TimeoutError as error:
         print(f"automot-drive: {error}", file=sys.stderr)
         return 1
     try:
-        run(drive_options, planner, injector, show_progress)
+        run(_drive_options(options, planner), planner, injector, show_progress)
     finally:
         planner.close()
         if injector is not None:
@@ -146,6 +147,7 @@ def run(
         blocks=options.blocks,
         target_point_rule=options.target_point_rule,
     )
+    camera = CameraModel(*planner.info.camera_size) if planner.info.camera_size else CameraModel()
     recorder = RunRecorder(Path(options.out))
     world = World(world_options)
     try:
@@ -158,11 +160,12 @@ def run(
             ),
             injector,
             on_progress or (lambda progress: None),
+            camera,
         )
         result = loop.run()
     finally:
         world.close()
-    recorder.finish(_run_record(options, world_options, planner, result))
+    recorder.finish(_run_record(options, world_options, camera, planner, result))
     print("\nwriting the report", flush=True)
     summary = report.write(Path(options.out))
     print(report.text_summary(summary))
@@ -174,10 +177,11 @@ def show_progress(progress: Progress) -> None:
     """One live line on a terminal; a line each 5 simulated seconds elsewhere."""
     live = sys.stdout.isatty()
     tick = round(progress.simulated_s * 20)
+    news = [] if progress.event is None else [progress.event.what]
     if progress.episode_end is not None:
-        print(
-            f"\n  episode {progress.state.episode} ended: {progress.episode_end.value}", flush=True
-        )
+        news.append(f"episode {progress.state.episode} ended: {progress.episode_end.value}")
+    for what in news:
+        print(f"{CLEAR_LINE if live else ''}  {progress.simulated_s:6.1f} s  {what}", flush=True)
     if not live and tick % 100:
         return
     plan = progress.plan
@@ -191,7 +195,9 @@ def show_progress(progress: Progress) -> None:
         f"  route {progress.state.route_completion:4.0%}  plan {progress.latency_ms:6.1f} ms"
         f"  pace {progress.pace:.2f}x  {context}"
     )
-    print(f"\r{line:<118.118}" if live else line, end="" if live else "\n", flush=True)
+    if live:
+        line = CLEAR_LINE + line[: shutil.get_terminal_size().columns - 1]
+    print(line, end="" if live else "\n", flush=True)
 
 
 def _make_injector(options: argparse.Namespace) -> FaultInjector | None:
@@ -203,37 +209,60 @@ def _make_injector(options: argparse.Namespace) -> FaultInjector | None:
     return FaultInjector(plan, options.reasoning_pid, options.reasoning_command)
 
 
-def _connect(options: argparse.Namespace, drive_options: DriveOptions) -> ServicePlanner:
-    realtime = drive_options.pace == "realtime"
-    planner = ServicePlanner(
+def _connect(options: argparse.Namespace) -> ServicePlanner:
+    realtime = options.pace == "realtime"
+    return ServicePlanner(
         options.planning_address,
         options.reasoning_address,
         f"drive-{uuid.uuid4().hex[:8]}",
         SessionOptions(
-            planning_rate_hz=drive_options.planning_rate_hz,
-            reasoning_rate_hz=drive_options.reasoning_rate_hz,
+            planning_rate_hz=DriveOptions.planning_rate_hz,
+            reasoning_rate_hz=options.reasoning_rate_hz,
             time_mode="realtime" if realtime else "stepped",
             run_controller=True,
         ),
         plan_deadline_s=options.plan_deadline_s or (1.0 if realtime else 60.0),
     )
-    declared = planner.info.target_point_rule
-    if declared and declared != drive_options.target_point_rule:
+
+
+def _drive_options(options: argparse.Namespace, planner: PlannerPort) -> DriveOptions:
+    given = vars(options)
+    fields = {f.name: given[f.name] for f in dataclasses.fields(DriveOptions) if f.name in given}
+    rule = choose_target_point_rule(options.target_point_rule, planner.info.target_point_rule)
+    return DriveOptions(**(fields | {"target_point_rule": rule}))
+
+
+def choose_target_point_rule(asked: str | None, declared: str) -> str:
+    """The rule that was asked for, else the checkpoint's, else the default; warns where they differ."""
+    rule = asked or declared or DriveOptions.target_point_rule
+    try:
+        TargetPointRule(rule)
+    except ValueError as error:
+        if asked:
+            raise
+        print(f"automot-drive: the checkpoint's {error}", file=sys.stderr)
+        rule = DriveOptions.target_point_rule
+    if declared and declared != rule:
         print(
             f"automot-drive: the checkpoint declares target points {declared!r}, "
-            f"this run gives {drive_options.target_point_rule!r}",
+            f"this run gives {rule!r}",
             file=sys.stderr,
         )
-    return planner
+    return rule
 
 
 def _run_record(
-    options: DriveOptions, world_options: WorldOptions, planner: PlannerPort, result: LoopResult
+    options: DriveOptions,
+    world_options: WorldOptions,
+    camera: CameraModel,
+    planner: PlannerPort,
+    result: LoopResult,
 ) -> dict[str, Any]:
     return {
         "started": time.strftime("%Y-%m-%d %H:%M:%S"),
         "options": dataclasses.asdict(options),
         "world": dataclasses.asdict(world_options),
+        "camera": dataclasses.asdict(camera),
         "server": dataclasses.asdict(planner.info),
         "ticks": result.ticks,
         "wall_s": result.wall_s,

@@ -11,7 +11,7 @@ import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -182,14 +182,18 @@ class TargetPointRule:
 
     `route_distance:8,20` gives the points 8 m and 20 m ahead along the route; they slide with the
     vehicle, so they never switch. `plan_points:50` gives the next two of a sparse plan with a point each
-    50 m, switched 7.5 m before they are reached (spec 5.3); each switch is reported.
+    50 m, switched 7.5 m before they are reached (spec 5.3); each switch is reported. The published
+    checkpoints' `carla_route_planner` is `plan_points:50`.
     """
 
     SWITCH_DISTANCE_M = 7.5
+    _NAMES: ClassVar = {"carla_route_planner": "plan_points:50"}
 
     def __init__(self, text: str = "route_distance:8,20") -> None:
         self.text = text
-        match = re.fullmatch(r"(route_distance|plan_points):([0-9.]+)(?:,([0-9.]+))?", text)
+        match = re.fullmatch(
+            r"(route_distance|plan_points):([0-9.]+)(?:,([0-9.]+))?", self._NAMES.get(text, text)
+        )
         if match is None or (match[1] == "route_distance") != (match[3] is not None):
             raise ValueError(
                 f"target_point_rule {text!r}: want 'route_distance:NEAR,FAR' or 'plan_points:SPACING'"

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from automot_client.bridge.camera import CameraRenderer
-from automot_client.bridge.lidar import LidarCaster
 from automot_client.bridge.projection import CameraModel
 from automot_client.bridge.world import TICK_S, EpisodeEnd, World, WorldState
 from automot_client.driving.faults import FaultEvent, FaultInjector
 from automot_client.driving.planner_port import PlanFailed, PlannerPort
 from automot_client.driving.recording import RunRecorder, plan_record
-from automot_client.types import CameraFrame, Control, Observation, Plan
+from automot_client.driving.sensing import Sensors, observe
+from automot_client.types import Control, Observation, Plan
 
-JPEG_QUALITY = 95
 _HOLD_CONTROL_TICKS = 10
 _FULL_BRAKE = Control(steer=0.0, throttle=0.0, brake=1.0)
 
@@ -69,6 +63,7 @@ class Progress:
     latency_ms: float
     pace: float
     episode_end: EpisodeEnd | None
+    event: FaultEvent | None = None
 
 
 class ClosedLoop:
@@ -116,8 +111,7 @@ class ClosedLoop:
         return self._result
 
     def _begin_episode(self) -> None:
-        self._camera = CameraRenderer(self._world.road_map, self._camera_model)
-        self._lidar = LidarCaster(self._world.road_map)
+        self._sensors = Sensors(self._world.road_map, self._camera_model)
         self._episode_begin_s = self._result.ticks * TICK_S
         self._control = _FULL_BRAKE
         self._failures_in_row = 0
@@ -137,18 +131,17 @@ class ClosedLoop:
 
     def _tick(self, tick: int, begin: float) -> None:
         state = self._world.state()
-        self._inject(tick * TICK_S)
-        jpeg = _encode(self._camera.render(state.pose, state.vehicles))
-        points = self._lidar.sweep(state.pose, state.vehicles)
-        plan, latency_ms, error = self._plan(_observation(state, jpeg, points))
+        event = self._inject(tick * TICK_S)
+        picture, sweep = self._sensors.picture(state), self._sensors.sweep(state)
+        plan, latency_ms, error = self._plan(observe(state, picture, sweep))
         end = self._world.step(self._control)
         self._result.ticks = tick + 1
         wall_s = self._now() - begin
         self._record(tick, state, plan, latency_ms, error, wall_s)
         if self._wants_frame(tick):
-            self._recorder.add_frame(tick, jpeg, points)
+            self._recorder.add_frame(tick, picture, sweep)
         pace = (tick + 1) * TICK_S / max(wall_s, 1e-9)
-        self._on_progress(Progress((tick + 1) * TICK_S, state, plan, latency_ms, pace, end))
+        self._on_progress(Progress((tick + 1) * TICK_S, state, plan, latency_ms, pace, end, event))
         if end is not None:
             self._end_episode(end, self._world.state())
             self._planner.reset()
@@ -176,11 +169,11 @@ class ClosedLoop:
                 self._control = _FULL_BRAKE
         return plan, latency_ms, error
 
-    def _inject(self, simulated_s: float) -> None:
-        if self._injector is not None:
-            event = self._injector.advance(simulated_s)
-            if event is not None:
-                self._result.events.append(event)
+    def _inject(self, simulated_s: float) -> FaultEvent | None:
+        event = None if self._injector is None else self._injector.advance(simulated_s)
+        if event is not None:
+            self._result.events.append(event)
+        return event
 
     def _wants_frame(self, tick: int) -> bool:
         return (
@@ -204,7 +197,7 @@ class ClosedLoop:
             "episode": state.episode,
             "pose": [round(v, 4) for v in (state.pose.x, state.pose.y, state.pose.yaw)],
             "speed_mps": round(state.speed_mps, 3),
-            "target_points": np.round(state.target_points, 3).tolist(),
+            "target_points": [[round(v, 3) for v in p] for p in state.target_points.tolist()],
             "route_revision": state.route_revision,
             "route_completion": round(state.route_completion, 4),
             "lateral_error_m": round(state.lateral_error_m, 3),
@@ -234,22 +227,3 @@ class ClosedLoop:
 
 def _box_values(box: Any) -> tuple[float, ...]:
     return box.x, box.y, box.yaw, box.length, box.width, box.height
-
-
-def _encode(image: Image.Image) -> bytes:
-    out = io.BytesIO()
-    image.save(out, format="JPEG", quality=JPEG_QUALITY)
-    return out.getvalue()
-
-
-def _observation(state: WorldState, jpeg: bytes, points: np.ndarray) -> Observation:
-    return Observation(
-        capture_time_us=state.time_us,
-        speed_mps=state.speed_mps,
-        target_points=state.target_points,
-        route_revision=state.route_revision,
-        pose=state.pose,
-        yaw_rate_radps=state.yaw_rate_radps,
-        camera_frames=(CameraFrame(state.time_us, jpeg),),
-        lidar_points=points,
-    )

@@ -53,6 +53,8 @@ def staleness_chart(record: RunRecord) -> str:
     chart.axes()
     chart.level(_SOFT_S, "warn", "soft: STALE")
     chart.level(_HARD_S, "bad", "hard: EXPIRED", from_right=110)
+    for event in record.run["events"]:
+        chart.marker(event["at_s"], "bad", event["what"])
     chart.line(*series, "c-context")
     return chart.svg("staleness over time")
 
@@ -89,6 +91,21 @@ def speed_chart(record: RunRecord) -> str:
     return chart.svg("speed over time")
 
 
+def completion_chart(record: RunRecord) -> str:
+    """Route completion over simulated time, with how each episode ended."""
+    chart = _time_chart(record, (0.0, 1.0), "share of the route", 130)
+    chart.axes(y_count=3)
+    for episode in record.run["episodes"]:
+        ticks = [tick for tick in record.ticks if tick["episode"] == episode["number"]]
+        stretch = max(1, len(record.ticks) // _MAX_POINTS)
+        times = [tick["tick"] * record.tick_s for tick in ticks[::stretch]]
+        chart.line(times, [tick["route_completion"] for tick in ticks[::stretch]], "c-completion")
+        if episode["end"] != "time_up":
+            css = "good" if episode["end"] == "arrived" else "bad"
+            chart.marker(episode["end_s"], css, episode["end"].replace("_", " "))
+    return chart.svg("route completion over time")
+
+
 def decision_chart(record: RunRecord) -> str:
     """First slot of both decisions and every reason, as rows of coloured spans."""
     reasons = sorted({reason for plan in record.plans for reason in plan["reasons"]})
@@ -122,20 +139,11 @@ def decision_chart(record: RunRecord) -> str:
 def _time_chart(record: RunRecord, y_range: tuple[float, float], label: str, height: int) -> Chart:
     end = max(len(record.ticks) * record.tick_s, record.tick_s)
     chart = Chart((0.0, end), y_range, height=height, x_label="simulated s", y_label=label)
-    for begin_s, end_s in _fault_spans(record, end):
-        chart.span(begin_s, end_s, "fault", title="reasoning away")
+    for begin_s, end_s, what in record.fault_spans:
+        chart.span(begin_s, end_s, "fault", title=f"{what}, {begin_s:g} to {end_s:g} s")
     for episode in record.run["episodes"][:-1]:
         chart.marker(episode["end_s"], "episode")
     return chart
-
-
-def _fault_spans(record: RunRecord, end: float) -> list[tuple[float, float]]:
-    events = record.run["events"]
-    return [
-        (event["at_s"], events[i + 1]["at_s"] if i + 1 < len(events) else end)
-        for i, event in enumerate(events)
-        if i % 2 == 0
-    ]
 
 
 def _series(

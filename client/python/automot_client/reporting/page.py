@@ -37,9 +37,12 @@ def render(record: RunRecord, summary: dict[str, Any], video: EmbeddedVideo | No
         or '<p class="quiet">No refresh times: the run had no reasoning address.</p>',
         planning_rate=f"{summary['planning_rate_hz']:g}",
         reasoning_rate=f"{summary['reasoning_rate_hz']:g}",
+        planning_achieved=_achieved(summary["planning_rate_achieved_hz"], "of wall time"),
+        reasoning_achieved=_achieved(summary["reasoning_rate_achieved_hz"], "of session time"),
         staleness=figures.staleness_chart(record),
         versions=figures.version_chart(record),
         latency=figures.latency_chart(record),
+        completion=figures.completion_chart(record),
         speed=figures.speed_chart(record),
         decisions=figures.decision_chart(record),
         actions="".join(
@@ -113,6 +116,10 @@ def _tiles(summary: dict[str, Any]) -> str:
         f"<small>{html.escape(note)}</small></div>"
         for name, value, note in tiles
     )
+
+
+def _achieved(rate_hz: float | None, clock: str) -> str:
+    return "" if not rate_hz else f"({rate_hz:.2f} per second {clock} achieved)"
 
 
 def _video(video: EmbeddedVideo | None) -> str:
@@ -193,6 +200,7 @@ def _setup(record: RunRecord, summary: dict[str, Any]) -> str:
         ("planning rate", f"{summary['planning_rate_hz']:g} Hz"),
         ("reasoning rate", f"{summary['reasoning_rate_hz']:g} Hz of session time"),
         ("target points", summary["target_point_rule"]),
+        ("camera", "{width} x {height}, {fov_deg:g} degrees".format(**record.run["camera"])),
         ("first seed", str(options["seed"])),
         ("traffic density", f"{world['traffic_density']:g}"),
         ("map blocks", str(world["blocks"])),

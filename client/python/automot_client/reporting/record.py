@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from automot_client.bridge.projection import CameraModel
+
 
 @dataclass(frozen=True)
 class RunRecord:
@@ -39,6 +41,19 @@ class RunRecord:
     def plans(self) -> list[dict[str, Any]]:
         """Answers of the ticks that got one."""
         return [tick["plan"] for tick in self.ticks if tick["plan"]]
+
+    @property
+    def camera(self) -> CameraModel:
+        """The camera that the pictures were drawn with."""
+        return CameraModel(**self.run["camera"])
+
+    @property
+    def fault_spans(self) -> list[tuple[float, float, str]]:
+        """Begin and end of each fault, simulated seconds, and what was done."""
+        events = self.run["events"]
+        end_s = len(self.ticks) * self.tick_s
+        ends = [event["at_s"] for event in events[1:]] + [end_s]
+        return [(e["at_s"], end, e["what"]) for e, end in list(zip(events, ends))[::2]]
 
     @lru_cache(maxsize=4)  # noqa: B019 - a record lives as long as its report is written.
     def scene(self, episode: int) -> dict[str, np.ndarray]:

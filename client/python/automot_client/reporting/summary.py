@@ -40,6 +40,8 @@ def summarize(record: RunRecord) -> dict[str, Any]:
         "pace_factor": round(simulated_s / run["wall_s"], 3) if run["wall_s"] else None,
         "ticks": len(record.ticks),
         "missed_ticks": run["missed_ticks"],
+        "planning_rate_achieved_hz": _rate(len(record.ticks), run["wall_s"]),
+        "reasoning_rate_achieved_hz": _rate(len(record.refreshes), simulated_s),
         "simulated_seconds": round(simulated_s, 3),
         **_answers(record),
         **_driving(record),
@@ -125,6 +127,10 @@ def _count(episodes: list[dict[str, Any]], kind: str) -> int:
 
 def _snapshot_key(snapshot: dict[str, Any]) -> tuple[int, int, int]:
     return snapshot["episode"], snapshot["epoch"], snapshot["version"]
+
+
+def _rate(count: int, seconds: float) -> float | None:
+    return round(count / seconds, 2) if seconds else None
 
 
 def _mean(values: Sequence[float]) -> float | None:

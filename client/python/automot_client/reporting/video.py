@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,10 @@ from automot_client.reporting import palette
 from automot_client.reporting.birds_eye import BirdsEye
 from automot_client.reporting.record import RunRecord
 
-CAMERA_SIZE = (768, 384)
+FRAME_HEIGHT = 384
 _EGO_SIZE_M = (4.51, 1.85)
 _ROUTE_HALF_WIDTH_M = 0.45
+_RIBBON_BEGIN_M = 1.0
 _FALLBACK_FRAMES = 160
 
 
@@ -47,7 +48,7 @@ def make_video(record: RunRecord) -> EmbeddedVideo | None:
     seconds = len(ticks) / rate
     encoder = find_ffmpeg()
     if encoder is not None:
-        data = _encode_h264(encoder, _frames(record, ticks), rate, record.folder / "video.mp4")
+        data = _encode_h264(encoder, record, ticks, rate)
         return EmbeddedVideo(_uri("video/mp4", data), "video", _uri("image/jpeg", poster), seconds)
     thin = ticks[:: max(1, len(ticks) // _FALLBACK_FRAMES)]
     data = _encode_webp(_frames(record, thin), 1000 * seconds / len(thin))
@@ -71,7 +72,7 @@ def _frames(record: RunRecord, ticks: list[dict[str, Any]]) -> Iterator[Image.Im
     for tick in ticks:
         if tick["episode"] != episode or view is None:
             episode = tick["episode"]
-            view = BirdsEye(record.scene(episode), CAMERA_SIZE[1])
+            view = BirdsEye(record.scene(episode), FRAME_HEIGHT)
         yield compose_frame(record, tick, view)
 
 
@@ -85,8 +86,10 @@ def compose_frame(record: RunRecord, tick: dict[str, Any], view: BirdsEye) -> Im
         np.array(plan[key], dtype=np.float64).reshape(-1, 2) for key in ("route", "waypoints")
     )
     targets = np.array(tick["target_points"])
-    picture = draw_on_camera(Image.open(stem.with_suffix(".jpg")), route, waypoints, targets)
-    _draw_status(picture, tick)
+    picture = draw_on_camera(
+        Image.open(stem.with_suffix(".jpg")), shown_camera(record), route, waypoints, targets
+    )
+    _draw_status(picture, tick, _alerts(record, tick))
     bird = view.draw(
         Pose(*tick["pose"]),
         _EGO_SIZE_M,
@@ -96,21 +99,38 @@ def compose_frame(record: RunRecord, tick: dict[str, Any], view: BirdsEye) -> Im
         route,
         waypoints,
     )
-    frame = Image.new("RGB", (CAMERA_SIZE[0] + CAMERA_SIZE[1], CAMERA_SIZE[1]))
+    frame = Image.new("RGB", frame_size(record))
     frame.paste(picture, (0, 0))
-    frame.paste(bird, (CAMERA_SIZE[0], 0))
+    frame.paste(bird, (picture.width, 0))
     return frame
 
 
+def shown_camera(record: RunRecord) -> CameraModel:
+    """The record's camera, scaled to the video's height; the width is even, as encoders want it."""
+    camera = record.camera
+    width = 2 * round(camera.width * FRAME_HEIGHT / camera.height / 2)
+    return dataclasses.replace(camera, width=width, height=FRAME_HEIGHT)
+
+
+def frame_size(record: RunRecord) -> tuple[int, int]:
+    """Width and height of the video."""
+    return shown_camera(record).width + FRAME_HEIGHT, FRAME_HEIGHT
+
+
 def draw_on_camera(
-    picture: Image.Image, route: np.ndarray, waypoints: np.ndarray, targets: np.ndarray
+    picture: Image.Image,
+    model: CameraModel,
+    route: np.ndarray,
+    waypoints: np.ndarray,
+    targets: np.ndarray,
 ) -> Image.Image:
-    """The camera picture with route ribbon, waypoints and target points (ego frame, metres)."""
-    picture = picture.convert("RGB").resize(CAMERA_SIZE, Image.Resampling.BILINEAR)
-    model = CameraModel(width=CAMERA_SIZE[0], height=CAMERA_SIZE[1])
+    """The picture at `model`'s size with route ribbon, waypoints and target points (ego frame, metres)."""
+    size = (model.width, model.height)
+    picture = picture.convert("RGB").resize(size, Image.Resampling.BILINEAR)
     draw = ImageDraw.Draw(picture, "RGBA")
-    if len(route):
-        outline = _ground_pixels(_ribbon(np.vstack([[1.0, 0.0], route])), model)
+    ahead = route[np.hypot(*route.T) > _RIBBON_BEGIN_M + 0.5] if len(route) else route
+    if len(ahead):
+        outline = _ground_pixels(_ribbon(np.vstack([[_RIBBON_BEGIN_M, 0.0], ahead])), model)
         if len(outline) >= 3:
             draw.polygon(outline.ravel().tolist(), fill=(*palette.PREDICTED_ROUTE, 120))
     for x, y in _ground_pixels(targets, model):
@@ -137,14 +157,23 @@ def _ground_pixels(ego: np.ndarray, model: CameraModel) -> np.ndarray:
     return model.to_pixels(points[points[:, 2] > NEAR_M])
 
 
-def _draw_status(picture: Image.Image, tick: dict[str, Any]) -> None:
+def _alerts(record: RunRecord, tick: dict[str, Any]) -> str:
+    """What a viewer must not miss: random weights, a fault made on purpose."""
+    now_s = tick["tick"] * record.tick_s
+    words = [what for begin, end, what in record.fault_spans if begin <= now_s < end]
+    if not record.run["server"]["weights_trained"]:
+        words.append("untrained weights")
+    return "   ".join(words).upper()
+
+
+def _draw_status(picture: Image.Image, tick: dict[str, Any], alerts: str) -> None:
     draw = ImageDraw.Draw(picture, "RGBA")
     font = ImageFont.load_default(size=15)
     draw.rectangle((0, 0, picture.width, 46), fill=(16, 20, 26, 170))
     plan = tick["plan"]
     head = "   ".join(
         (
-            f"{tick['time_us'] / 1e6:6.2f} s",
+            f"{tick['time_us'] / 1e6:.2f} s",
             f"episode {tick['episode']}",
             f"{tick['speed_mps']:.1f} m/s",
             f"route {tick['route_completion']:.0%}",
@@ -152,6 +181,7 @@ def _draw_status(picture: Image.Image, tick: dict[str, Any]) -> None:
         )
     )
     draw.text((10, 4), head, fill=palette.TEXT, font=font)
+    draw.text((picture.width - 10, 4), alerts, fill=palette.ALERT, font=font, anchor="ra")
     if plan is None:
         draw.text((10, 24), f"no answer: {tick['error']}"[:100], fill=palette.ALERT, font=font)
         return
@@ -164,30 +194,22 @@ def _draw_status(picture: Image.Image, tick: dict[str, Any]) -> None:
     draw.text((10, 24), f"{age}   decision: {words}", fill=palette.TEXT, font=font)
     reasons = "  ".join(plan["reasons"])
     if reasons:
-        width = draw.textlength(reasons, font=font)
-        draw.text((picture.width - width - 10, 24), reasons, fill=palette.ALERT, font=font)
+        draw.text((picture.width - 10, 24), reasons, fill=palette.ALERT, font=font, anchor="ra")
 
 
-def _encode_h264(encoder: str, frames: Iterator[Image.Image], rate: float, path: Path) -> bytes:
-    size = f"{CAMERA_SIZE[0] + CAMERA_SIZE[1]}x{CAMERA_SIZE[1]}"
-    command = [
-        encoder,
-        "-y",
-        "-loglevel",
-        "error",
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "rgb24",
-        "-s",
-        size,
-    ]
+def _encode_h264(
+    encoder: str, record: RunRecord, ticks: list[dict[str, Any]], rate: float
+) -> bytes:
+    path = record.folder / "video.mp4"
+    width, height = frame_size(record)
+    command = [encoder, "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
+    command += ["-s", f"{width}x{height}"]
     command += ["-r", f"{rate:g}", "-i", "-", "-c:v", "libx264", "-preset", "medium", "-crf", "25"]
     command += ["-pix_fmt", "yuv420p", "-movflags", "+faststart", str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stderr is not None
         try:
-            for frame in frames:
+            for frame in _frames(record, ticks):
                 process.stdin.write(frame.tobytes())
         except BrokenPipeError:
             pass  # The encoder's own message below says why.
@@ -198,7 +220,7 @@ def _encode_h264(encoder: str, frames: Iterator[Image.Image], rate: float, path:
 
 
 def _encode_webp(frames: Iterator[Image.Image], frame_ms: float) -> bytes:
-    pictures = [frame.resize((768, 256), Image.Resampling.BILINEAR) for frame in frames]
+    pictures = [frame.reduce(2) for frame in frames]
     out = io.BytesIO()
     pictures[0].save(
         out,
