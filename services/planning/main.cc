@@ -1,5 +1,8 @@
 // automot-planning: the planning service as a process of its own.
+#include "common/concurrency/thread_placement.h"
+#include "common/logging/log.h"
 #include "common/runtime/announce.h"
+#include "common/runtime/cpu_isa.h"
 #include "common/runtime/program_exit.h"
 #include "common/runtime/termination.h"
 #include "common/status/status_macros.h"
@@ -12,7 +15,21 @@ using namespace automot::planning;  // NOLINT(google-build-using-namespace)
 
 constexpr char kProgram[] = "automot-planning";
 
-absl::Status Serve(PlanningProgramFlags& flags, TerminationSignals& signals) {
+// Defaults are derived from the machine: what came of it is said once.
+void LogStart(const PlanningFlags& flags, const PlanningEngine& engine, const std::string& isa) {
+  AUTOMOT_LOG(kInfo, "start",
+              {{"program", kProgram},
+               {"model_revision", engine.model().model_revision},
+               {"weights", engine.model().weights_trained ? "trained" : "untrained"},
+               {"lane", context::ToString(engine.lane())},
+               {"cores", AvailableCores()},
+               {"planner_core", flags.engine.loop.pinned_core},
+               {"planner_threads", flags.expert.threads},
+               {"onednn_max_cpu_isa", isa}});
+}
+
+absl::Status Serve(PlanningProgramFlags& flags, const std::string& isa,
+                   TerminationSignals& signals) {
   AUTOMOT_ASSIGN_OR_RETURN(flags.lane.credentials, rpc::ChannelCredentialsFor(flags.lane_tls));
   AUTOMOT_ASSIGN_OR_RETURN(const auto expert, LoadTorchActionExpert(flags.planning.expert));
   AUTOMOT_ASSIGN_OR_RETURN(const auto channel, GrpcSnapshotChannel::Create(flags.lane));
@@ -25,6 +42,7 @@ absl::Status Serve(PlanningProgramFlags& flags, TerminationSignals& signals) {
   const PlanningContext context{engine.get(), &clock, &metrics, &allow_list};
   AUTOMOT_ASSIGN_OR_RETURN(const auto server,
                            PlanningServer::Start(flags.planning.server, context));
+  LogStart(flags.planning, *engine, isa);
   AnnounceListening({{"planning", server->address()}});
   signals.Wait();
   server->Drain();
@@ -34,9 +52,11 @@ absl::Status Serve(PlanningProgramFlags& flags, TerminationSignals& signals) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const std::string isa = automot::LimitOneDnnIsa();
   TerminationSignals signals;
   auto flags = ParsePlanningFlags(argc, argv);
   if (!flags.ok()) return EndProgram(kProgram, kExitBadUsage, flags.status());
-  const absl::Status status = Serve(*flags, signals);
+  logging::SetLevel(logging::ParseLevel(flags->shared.log_level).value());
+  const absl::Status status = Serve(*flags, isa, signals);
   return status.ok() ? 0 : EndProgram(kProgram, kExitFailed, status);
 }

@@ -4,7 +4,10 @@
 
 #include <atomic>
 
+#include "common/concurrency/thread_placement.h"
+#include "common/logging/log.h"
 #include "common/runtime/announce.h"
+#include "common/runtime/cpu_isa.h"
 #include "common/runtime/program_exit.h"
 #include "common/runtime/termination.h"
 #include "services/reasoning/reasoning_flags.h"
@@ -17,12 +20,17 @@ using automot::reasoning::ReasoningServer;
 
 constexpr char kProgram[] = "automot-reasoning";
 
-int Run(const automot::reasoning::ReasoningProgramFlags& flags,
+int Run(const automot::reasoning::ReasoningProgramFlags& flags, const std::string& isa,
         automot::TerminationSignals& signals) {
   auto factory = automot::reasoning::TorchExpertFactory(flags.reasoning.expert);
   if (!factory.ok()) return EndProgram(kProgram, automot::kExitBadUsage, factory.status());
   const automot::MonotonicClock clock;
   ReasoningEngine engine(flags.reasoning.engine, *std::move(factory), &clock);
+  AUTOMOT_LOG(kInfo, "start",
+              {{"program", kProgram},
+               {"cores", automot::AvailableCores()},
+               {"reasoning_threads", automot::reasoning::ThreadsFor(flags.reasoning.expert)},
+               {"onednn_max_cpu_isa", isa}});
   auto server = ReasoningServer::Start(flags.reasoning.server, &engine);
   if (!server.ok()) return EndProgram(kProgram, automot::kExitFailed, server.status());
   automot::AnnounceListening({{"reasoning", (*server)->address()}});
@@ -41,8 +49,10 @@ int Run(const automot::reasoning::ReasoningProgramFlags& flags,
 }  // namespace
 
 int main(int argc, char** argv) {
+  const std::string isa = automot::LimitOneDnnIsa();
   automot::TerminationSignals signals;
   const auto flags = automot::reasoning::ParseReasoningFlags(argc, argv);
   if (!flags.ok()) return EndProgram(kProgram, automot::kExitBadUsage, flags.status());
-  return Run(*flags, signals);
+  automot::logging::SetLevel(automot::logging::ParseLevel(flags->shared.log_level).value());
+  return Run(*flags, isa, signals);
 }

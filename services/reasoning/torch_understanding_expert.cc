@@ -87,8 +87,7 @@ class TorchUnderstandingExpert final : public UnderstandingExpert {
 
 absl::StatusOr<std::unique_ptr<UnderstandingExpert>> TorchUnderstandingExpert::Load(
     const TorchExpertOptions& options, const model::ModelOptions& model_options) {
-  const int threads = options.threads > 0 ? options.threads : std::max(1, AvailableCores() - 1);
-  at::set_num_threads(threads);  // this thread's; the planner sets its own
+  at::set_num_threads(ThreadsFor(options));  // this thread's; the planner sets its own
   AUTOMOT_ASSIGN_OR_RETURN(
       const std::shared_ptr<const model::Checkpoint> checkpoint,
       model::Checkpoint::Open(options.checkpoint, {.use_ema = options.use_ema}));
@@ -227,6 +226,10 @@ absl::StatusOr<bool> TorchUnderstandingExpert::Ask(
 }
 
 }  // namespace
+
+int ThreadsFor(const TorchExpertOptions& options) {
+  return options.threads > 0 ? options.threads : std::max(1, AvailableCores() - 1);
+}
 
 absl::StatusOr<ExpertFactory> TorchExpertFactory(const TorchExpertOptions& options) {
   if (options.checkpoint.empty()) {

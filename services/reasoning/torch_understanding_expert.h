@@ -18,6 +18,9 @@ struct TorchExpertOptions {
   bool use_ema = false;
 };
 
+// Intra-op threads that the expert's thread will use.
+int ThreadsFor(const TorchExpertOptions& options);
+
 // INVALID_ARGUMENT naming flag, value and choices. The factory's errors are the checkpoint's.
 absl::StatusOr<ExpertFactory> TorchExpertFactory(const TorchExpertOptions& options);
 

@@ -1,6 +1,9 @@
 // automot-serve: both services in one process, the embedded default. The reasoning engine is the
 // planning engine's snapshot channel, so that snapshots are handed over by pointer.
+#include "common/concurrency/thread_placement.h"
+#include "common/logging/log.h"
 #include "common/runtime/announce.h"
+#include "common/runtime/cpu_isa.h"
 #include "common/runtime/program_exit.h"
 #include "common/runtime/termination.h"
 #include "common/status/status_macros.h"
@@ -13,7 +16,23 @@ using namespace automot;  // NOLINT(google-build-using-namespace): this program'
 constexpr char kProgram[] = "automot-serve";
 constexpr absl::Duration kLoadLimit = absl::Minutes(30);
 
-absl::Status Serve(const serve::ServeFlags& flags, TerminationSignals& signals) {
+// Defaults are derived from the machine: what came of it is said once.
+void LogStart(const serve::ServeFlags& flags, const planning::PlanningEngine& engine,
+              const std::string& isa) {
+  AUTOMOT_LOG(kInfo, "start",
+              {{"program", kProgram},
+               {"model_revision", engine.model().model_revision},
+               {"weights", engine.model().weights_trained ? "trained" : "untrained"},
+               {"lane", context::ToString(engine.lane())},
+               {"cores", AvailableCores()},
+               {"planner_core", flags.planning.engine.loop.pinned_core},
+               {"planner_threads", flags.planning.expert.threads},
+               {"reasoning_threads", reasoning::ThreadsFor(flags.reasoning.expert)},
+               {"onednn_max_cpu_isa", isa}});
+}
+
+absl::Status Serve(const serve::ServeFlags& flags, const std::string& isa,
+                   TerminationSignals& signals) {
   AUTOMOT_ASSIGN_OR_RETURN(auto factory, reasoning::TorchExpertFactory(flags.reasoning.expert));
   AUTOMOT_ASSIGN_OR_RETURN(const auto expert,
                            planning::LoadTorchActionExpert(flags.planning.expert));
@@ -32,6 +51,7 @@ absl::Status Serve(const serve::ServeFlags& flags, TerminationSignals& signals) 
   const planning::PlanningContext context{planning_engine.get(), &clock, &metrics, &allow_list};
   AUTOMOT_ASSIGN_OR_RETURN(const auto planning_server,
                            planning::PlanningServer::Start(flags.planning.server, context));
+  LogStart(flags, *planning_engine, isa);
   AnnounceListening(
       {{"planning", planning_server->address()}, {"reasoning", reasoning_server->address()}});
   signals.Wait();
@@ -44,9 +64,11 @@ absl::Status Serve(const serve::ServeFlags& flags, TerminationSignals& signals) 
 }  // namespace
 
 int main(int argc, char** argv) {
+  const std::string isa = automot::LimitOneDnnIsa();
   TerminationSignals signals;
   const auto flags = serve::ParseServeFlags(argc, argv);
   if (!flags.ok()) return EndProgram(kProgram, kExitBadUsage, flags.status());
-  const absl::Status status = Serve(*flags, signals);
+  logging::SetLevel(logging::ParseLevel(flags->shared.log_level).value());
+  const absl::Status status = Serve(*flags, isa, signals);
   return status.ok() ? 0 : EndProgram(kProgram, kExitFailed, status);
 }
