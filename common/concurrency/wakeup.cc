@@ -19,29 +19,26 @@ Wakeup::Wakeup() : event_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
 
 Wakeup::~Wakeup() { close(event_fd_); }
 
+// Every write of `sleeping_` is an exchange: the sleeper's exchange in PrepareToSleep comes either
+// before the notifier's, which then sees a sleeper, or after it, and has then acquired the work.
+// (Fences would say the same, but the thread sanitizer does not know them.)
 void Wakeup::Notify() {
-  // Pairs with PrepareToSleep: either this sees the sleeper, or the sleeper's second look sees the
-  // work.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   if (sleeping_.exchange(false, std::memory_order_acq_rel)) {
     const uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = write(event_fd_, &one, sizeof(one));
   }
 }
 
-void Wakeup::PrepareToSleep() {
-  sleeping_.store(true, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-}
+void Wakeup::PrepareToSleep() { sleeping_.exchange(true, std::memory_order_acq_rel); }
 
-void Wakeup::CancelSleep() { sleeping_.store(false, std::memory_order_relaxed); }
+void Wakeup::CancelSleep() { sleeping_.exchange(false, std::memory_order_acq_rel); }
 
 void Wakeup::Sleep(absl::Duration timeout) {
   pollfd descriptor{event_fd_, POLLIN, 0};
   const timespec limit =
       absl::ToTimespec(timeout < absl::ZeroDuration() ? absl::ZeroDuration() : timeout);
   ppoll(&descriptor, 1, timeout == absl::InfiniteDuration() ? nullptr : &limit, nullptr);
-  sleeping_.store(false, std::memory_order_relaxed);
+  sleeping_.exchange(false, std::memory_order_acq_rel);
   uint64_t drained = 0;
   [[maybe_unused]] const ssize_t got = read(event_fd_, &drained, sizeof(drained));
 }

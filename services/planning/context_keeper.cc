@@ -61,14 +61,14 @@ ContextKeeper::~ContextKeeper() = default;
 void ContextKeeper::Attach(const std::shared_ptr<Session>& session) {
   Receiver* receiver = nullptr;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     std::unique_ptr<Receiver>& slot = receivers_[session->key];
     if (slot == nullptr) slot = std::make_unique<Receiver>(this, session);
     receiver = slot.get();
   }
   context::AttachRequest request;
   {
-    absl::MutexLock lock(&session->mutex);
+    std::lock_guard lock(session->mutex);
     session->state.epoch = MintEpoch(session->state.epoch);
     session->state.attach_wanted = false;
     request.epoch = session->state.epoch;
@@ -87,7 +87,7 @@ void ContextKeeper::Attach(const std::shared_ptr<Session>& session) {
 
 void ContextKeeper::Maintain(const std::shared_ptr<Session>& session) {
   {
-    absl::MutexLock lock(&session->mutex);
+    std::lock_guard lock(session->mutex);
     SessionState& state = session->state;
     if (state.closed || !state.attach_wanted || clock_->Now() < state.next_attach) return;
   }
@@ -96,7 +96,7 @@ void ContextKeeper::Maintain(const std::shared_ptr<Session>& session) {
 
 void ContextKeeper::Detach(const Session& session) {
   channel_->Detach(session.key);
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   receivers_.erase(session.key);
 }
 
@@ -133,7 +133,7 @@ void ContextKeeper::OnSnapshot(Session& session, context::SnapshotPtr snapshot) 
 void ContextKeeper::OnLinkState(Session& session, context::LinkState state,
                                 const absl::Status& why) {
   metrics_->CountLinkState(state);
-  absl::MutexLock lock(&session.mutex);
+  std::lock_guard lock(session.mutex);
   SessionState& s = session.state;
   s.link_state = state;
   s.link_message = why.ok() ? "" : std::string(why.message());

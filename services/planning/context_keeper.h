@@ -7,11 +7,12 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "common/context/snapshot_channel.h"
 #include "common/time/clock.h"
 #include "services/planning/action_expert.h"
@@ -47,7 +48,7 @@ class ContextKeeper {
   PlanningMetrics* const metrics_;
   const std::function<void()> on_visible_;
 
-  absl::Mutex mutex_;
+  std::mutex mutex_;
   absl::flat_hash_map<uint64_t, std::unique_ptr<Receiver>> receivers_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -3,6 +3,7 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <utility>
 
@@ -16,7 +17,7 @@
 namespace automot::planning {
 namespace {
 
-constexpr absl::Duration kMaintenancePeriod = absl::Milliseconds(50);
+constexpr std::chrono::milliseconds kMaintenancePeriod{50};
 constexpr absl::Duration kJanitorPeriod = absl::Milliseconds(20);
 constexpr size_t kMaxPinsPerSession = 4;
 constexpr SessionTimeUs kMaxPinUs = 60'000'000;
@@ -76,9 +77,10 @@ PlanningEngine::PlanningEngine(const PlanningEngineOptions& options, ActionExper
 PlanningEngine::~PlanningEngine() {
   draining_.store(true, std::memory_order_release);
   {
-    absl::MutexLock lock(&maintenance_mutex_);
+    std::lock_guard lock(maintenance_mutex_);
     stopping_ = true;
   }
+  stop_.notify_one();
   if (maintenance_.joinable()) maintenance_.join();
   for (const std::shared_ptr<Session>& session : sessions_.All()) Forget(session);
   loop_.reset();  // answers what is left; its last handles die here
@@ -119,7 +121,7 @@ absl::StatusOr<OpenedSession> PlanningEngine::OpenSession(const std::string& nam
   if (resume_token.empty()) {
     AUTOMOT_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, OpenNew(name, options));
     {
-      absl::MutexLock lock(&session->mutex);
+      std::lock_guard lock(session->mutex);
       session->state.last_activity = clock_->Now();
     }
     keeper_->Attach(session);
@@ -138,7 +140,7 @@ absl::StatusOr<OpenedSession> PlanningEngine::OpenSession(const std::string& nam
     return absl::PermissionDeniedError(
         absl::StrCat("resume_token does not belong to session '", name, "'"));
   }
-  absl::MutexLock lock(&session->mutex);
+  std::lock_guard lock(session->mutex);
   session->state.last_activity = clock_->Now();
   session->state.last_sequence = 0;
   session->newest_sequence.store(0, std::memory_order_release);
@@ -151,7 +153,7 @@ absl::StatusOr<uint32_t> PlanningEngine::ResetSession(const std::string& name, u
                            sessions_.FindForWriter(name, lease));
   uint32_t episode = 0;
   {
-    absl::MutexLock lock(&session->mutex);
+    std::lock_guard lock(session->mutex);
     episode = session->episode.load(std::memory_order_relaxed) + 1;
     // Order matters: the snapshots vanish before any plan of the new episode can be accepted.
     AUTOMOT_RETURN_IF_ERROR(store_->Reset(session->store_handle, episode));
@@ -180,7 +182,7 @@ absl::Status PlanningEngine::CloseSession(const std::string& name, uint64_t leas
 
 void PlanningEngine::Forget(const std::shared_ptr<Session>& session) {
   {
-    absl::MutexLock lock(&session->mutex);
+    std::lock_guard lock(session->mutex);
     if (std::exchange(session->state.closed, true)) return;
     session->state.pins.clear();
   }
@@ -194,7 +196,7 @@ void PlanningEngine::Forget(const std::shared_ptr<Session>& session) {
 absl::StatusOr<absl::Duration> PlanningEngine::KeepAlive(const std::string& name, uint64_t lease) {
   AUTOMOT_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
                            sessions_.FindForWriter(name, lease));
-  absl::MutexLock lock(&session->mutex);
+  std::lock_guard lock(session->mutex);
   session->state.last_activity = clock_->Now();
   return options_.session_lease;
 }
@@ -211,7 +213,7 @@ absl::StatusOr<std::unique_ptr<PlanWork>> PlanningEngine::Ingest(
     const std::shared_ptr<Session>& session, PlanCall& call) {
   auto work = std::make_unique<PlanWork>();
   {
-    absl::MutexLock lock(&session->mutex);
+    std::lock_guard lock(session->mutex);
     SessionState& state = session->state;
     if (state.closed)
       return absl::NotFoundError(absl::StrCat("session '", call.session, "' is not open"));
@@ -304,7 +306,7 @@ absl::StatusOr<PlanningEngine::Pinned> PlanningEngine::PinContext(
     return absl::InvalidArgumentError(
         absl::StrCat("ttl_us is ", ttl_us, "; the limits are above 0 and at most ", kMaxPinUs));
   }
-  absl::MutexLock lock(&session->mutex);
+  std::lock_guard lock(session->mutex);
   SessionState& state = session->state;
   if (state.pins.size() >= kMaxPinsPerSession) {
     return absl::ResourceExhaustedError(absl::StrCat("session '", name, "' has ", state.pins.size(),
@@ -324,7 +326,7 @@ absl::Status PlanningEngine::ReleaseContext(const std::string& name, uint64_t le
                                             uint64_t context_lease) {
   AUTOMOT_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
                            sessions_.FindForWriter(name, lease));
-  absl::MutexLock lock(&session->mutex);
+  std::lock_guard lock(session->mutex);
   std::erase_if(session->state.pins, [&](const std::shared_ptr<const PinnedContext>& pin) {
     return pin->lease == context_lease;
   });
@@ -337,7 +339,7 @@ absl::StatusOr<SessionStatus> PlanningEngine::GetSessionStatus(const std::string
     return absl::NotFoundError(absl::StrCat("session '", name, "' is not open"));
   SessionStatus status;
   {
-    absl::MutexLock lock(&session->mutex);
+    std::lock_guard lock(session->mutex);
     if (session->state.closed) {
       return absl::NotFoundError(absl::StrCat("session '", name, "' is not open"));
     }
@@ -378,7 +380,7 @@ void PlanningEngine::CloseIdleSessions() {
   for (const std::shared_ptr<Session>& session : sessions_.All()) {
     bool idle = false;
     {
-      absl::MutexLock lock(&session->mutex);
+      std::lock_guard lock(session->mutex);
       idle = now - session->state.last_activity > options_.session_lease;
     }
     if (idle) {
@@ -395,9 +397,8 @@ void PlanningEngine::MaintenanceThread() {
   LowerThreadPriority(10);
   for (;;) {
     {
-      absl::MutexLock lock(&maintenance_mutex_);
-      maintenance_mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kMaintenancePeriod);
-      if (stopping_) return;
+      std::unique_lock lock(maintenance_mutex_);
+      if (stop_.wait_for(lock, kMaintenancePeriod, [this] { return stopping_; })) return;
     }
     CloseIdleSessions();
   }

@@ -5,8 +5,10 @@
 // called exactly once, on a responder thread, or inline where the plan is refused.
 #pragma once
 
+#include <condition_variable>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -139,7 +141,8 @@ class PlanningEngine {
   std::unique_ptr<PlanningLoop> loop_;
 
   std::atomic<bool> draining_{false};
-  absl::Mutex maintenance_mutex_;
+  std::mutex maintenance_mutex_;
+  std::condition_variable stop_;
   bool stopping_ ABSL_GUARDED_BY(maintenance_mutex_) = false;
   std::thread maintenance_;
 };

@@ -7,13 +7,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/context/snapshot_channel.h"
 #include "common/context/snapshot_store.h"
@@ -98,7 +98,7 @@ class Session {
   const context::SessionHandle store_handle;
   const SessionOptions options;
 
-  absl::Mutex mutex;
+  std::mutex mutex;
   SessionState state ABSL_GUARDED_BY(mutex);
 
   std::atomic<uint32_t> episode{1};

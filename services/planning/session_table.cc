@@ -5,7 +5,7 @@
 namespace automot::planning {
 
 absl::Status SessionTable::Insert(std::shared_ptr<Session> session) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   if (sessions_.contains(session->name)) {
     return absl::AlreadyExistsError(absl::StrCat(
         "session '", session->name, "' is open; give its resume_token to take it over"));
@@ -19,7 +19,7 @@ absl::Status SessionTable::Insert(std::shared_ptr<Session> session) {
 }
 
 std::shared_ptr<Session> SessionTable::Find(const std::string& name) const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   const auto found = sessions_.find(name);
   return found == sessions_.end() ? nullptr : found->second;
 }
@@ -29,7 +29,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindForWriter(const std::
   std::shared_ptr<Session> session = Find(name);
   if (session == nullptr)
     return absl::NotFoundError(absl::StrCat("session '", name, "' is not open"));
-  absl::MutexLock lock(&session->mutex);
+  std::lock_guard lock(session->mutex);
   if (session->state.closed)
     return absl::NotFoundError(absl::StrCat("session '", name, "' is not open"));
   if (session->state.lease != lease) {
@@ -41,7 +41,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindForWriter(const std::
 }
 
 bool SessionTable::Erase(const Session& session) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   const auto found = sessions_.find(session.name);
   if (found == sessions_.end() || found->second.get() != &session) return false;
   sessions_.erase(found);
@@ -49,7 +49,7 @@ bool SessionTable::Erase(const Session& session) {
 }
 
 std::vector<std::shared_ptr<Session>> SessionTable::All() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<Session>> all;
   all.reserve(sessions_.size());
   for (const auto& [name, session] : sessions_) all.push_back(session);
@@ -57,7 +57,7 @@ std::vector<std::shared_ptr<Session>> SessionTable::All() const {
 }
 
 uint32_t SessionTable::size() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   return static_cast<uint32_t>(sessions_.size());
 }
 

@@ -3,11 +3,11 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "common/context/snapshot_channel.h"
 
 namespace automot::context {
@@ -15,23 +15,23 @@ namespace automot::context {
 class FakeSnapshotChannel final : public SnapshotChannel {
  public:
   absl::Status Attach(const AttachRequest& request, SnapshotReceiver* receiver) override {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     attached_[request.session] = {request, receiver, 0};
     ++attaches_;
     return attach_status_;
   }
   absl::Status Submit(SlowObservationPtr observation) override {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     submitted_.push_back(std::move(observation));
     return submit_status_;
   }
   absl::Status Reset(uint64_t session, uint32_t episode) override {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     attached_[session].request.episode = episode;
     return absl::OkStatus();
   }
   void Detach(uint64_t session) override {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     attached_.erase(session);
   }
   Lane lane() const override { return Lane::kInProcess; }
@@ -42,7 +42,7 @@ class FakeSnapshotChannel final : public SnapshotChannel {
     SnapshotReceiver* receiver = nullptr;
     auto snapshot = std::make_shared<ContextSnapshot>();
     {
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard lock(mutex_);
       Attachment& attachment = attached_.begin()->second;
       receiver = attachment.receiver;
       SnapshotHeader& header = snapshot->header;
@@ -59,34 +59,34 @@ class FakeSnapshotChannel final : public SnapshotChannel {
   void SetLink(LinkState state, const absl::Status& why = absl::OkStatus()) {
     SnapshotReceiver* receiver = nullptr;
     {
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard lock(mutex_);
       receiver = attached_.begin()->second.receiver;
     }
     receiver->OnLinkState(state, why);
   }
 
   void set_route_revision(uint64_t revision) {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     route_revision_ = revision;
   }
   void set_submit_status(absl::Status status) {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     submit_status_ = std::move(status);
   }
   std::vector<SlowObservationPtr> submitted() const {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     return submitted_;
   }
   int attaches() const {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     return attaches_;
   }
   AttachRequest request() const {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     return attached_.begin()->second.request;
   }
   bool attached() const {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     return !attached_.empty();
   }
 
@@ -96,7 +96,7 @@ class FakeSnapshotChannel final : public SnapshotChannel {
     SnapshotReceiver* receiver = nullptr;
     uint64_t versions = 0;
   };
-  mutable absl::Mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<uint64_t, Attachment> attached_;
   std::vector<SlowObservationPtr> submitted_;
   absl::Status attach_status_, submit_status_;
