@@ -1,0 +1,1 @@
+"""Synthetic vehicles that ask for plans at a fixed rate, and what came of it."""
