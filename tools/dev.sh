@@ -15,7 +15,7 @@ usage() {
   cat <<'TEXT'
 usage: tools/dev.sh VERB [OPTION...]
 
-  setup   install what a build needs (Debian packages, the LibTorch wheel)
+  setup   install what a build needs (Debian packages, the LibTorch wheel); --cuda for the cuda preset
   build   build everything, optimised; --cuda builds the cuda preset
   test    build and run all tests; --long adds the long stress and fuzz runs
   lint    format, proto, shell, container and manifest checks
@@ -27,21 +27,20 @@ Everything is installed below ~/.cache/automot-serve (AUTOMOT_CACHE_DIR) and bui
 TEXT
 }
 
+# setup and build take --cpu (as without) or --cuda.
 verb_setup() {
   install_debian debian-build.txt
-  libtorch_root >/dev/null
+  case "${1:-}" in
+    --cuda) libtorch_root cuda >/dev/null ;;
+    "" | --cpu) libtorch_root >/dev/null ;;
+    *) fail "setup and build take --cpu or --cuda, not '$1'" ;;
+  esac
   step "Ready to build"
 }
 
 verb_build() {
-  if [ "${1:-}" = --cuda ]; then
-    install_debian debian-build.txt
-    build_cuda
-    return
-  fi
-  verb_setup
-  configure_release
-  build release
+  verb_setup "$@"
+  if [ "${1:-}" = --cuda ]; then build_cuda; else configure_release && build release; fi
 }
 
 # ctest's summary comes last: it says what passed, and names what did not.

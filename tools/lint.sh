@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the tracked files, one line per check; prints what a check found below its line.
+# Checks the files that git knows or would add, one line per check; prints what a check found below its line.
 # `tools/dev.sh lint` puts the pinned linters first on PATH and calls this.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -7,7 +7,7 @@ cd "$ROOT"
 # shellcheck source=tools/lib/checks.sh
 source tools/lib/checks.sh
 
-CHECKS=(pins format proto shell python types yaml json sizes)
+CHECKS=(pins format proto shell python types docker compose compose_config kubernetes overlays yaml json sizes)
 
 usage() {
   cat <<TEXT
@@ -24,10 +24,10 @@ run_check() {
   local name=$1 began=$SECONDS status=0 output
   output=$("check_$name" 2>&1) || status=$?
   case $status in
-    0) printf 'ok    %-11s %3ds\n' "$name" $((SECONDS - began)) ;;
-    77) printf 'skip  %-11s %s\n' "$name" "$output" ;;
+    0) printf 'ok    %-14s %3ds\n' "$name" $((SECONDS - began)) ;;
+    77) printf 'skip  %-14s %s\n' "$name" "$output" ;;
     *)
-      printf 'FAIL  %-11s %3ds\n%s\n' "$name" $((SECONDS - began)) "$output"
+      printf 'FAIL  %-14s %3ds\n%s\n' "$name" $((SECONDS - began)) "$output"
       return 1
       ;;
   esac

@@ -2,9 +2,9 @@
 # The checks of tools/lint.sh. Each prints what is wrong and fails, or exits 77 after printing why it cannot run.
 # They run in the repository's root.
 
-# tracked PATTERN...: tracked files that still exist, separated by NUL.
+# tracked PATTERN...: files that are tracked, or would be by `git add`, and still exist, separated by NUL.
 tracked() {
-  git ls-files -z -- "$@" | while IFS= read -r -d '' file; do
+  git ls-files -z --cached --others --exclude-standard --deduplicate -- "$@" | while IFS= read -r -d '' file; do
     if [ -f "$file" ]; then printf '%s\0' "$file"; fi
   done
 }
@@ -32,6 +32,27 @@ check_python() {
 
 check_types() {
   (cd client/python && mypy automot_client --cache-dir "$ROOT/build/mypy")
+}
+
+check_docker() {
+  tracked '*Dockerfile' | xargs -0 -r hadolint --config .hadolint.yaml
+}
+
+check_compose() {
+  python3 tools/lint/compose.py docker-compose.yml
+}
+
+check_compose_config() {
+  docker compose version >/dev/null 2>&1 || { echo "no docker with the compose plugin" && exit 77; }
+  docker compose -f docker-compose.yml config --quiet
+}
+
+check_kubernetes() {
+  python3 tools/lint/manifests.py deploy/kubernetes
+}
+
+check_overlays() {
+  python3 tools/lint/manifests.py --rendered deploy/kubernetes
 }
 
 check_yaml() {
