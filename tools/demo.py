@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Starts the services on the embedded default, drives a car through them, and stops them again.
 
-Called by `tools/dev.sh demo`, which installs and builds what this needs.
+Options that are not listed here go to automot-drive (`automot-drive --help`). Called by
+`tools/dev.sh demo`, which installs and builds what this needs.
 """
 
 from __future__ import annotations
@@ -10,39 +11,50 @@ import argparse
 import contextlib
 import json
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from automot_client import drive as automot_drive
 
 START_TIMEOUT_S = 120
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Reads the command line; every option that is not about processes goes to automot-drive."""
-    parser = argparse.ArgumentParser(prog="tools/dev.sh demo", description=__doc__)
+def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
+    """Options about processes, and what automot-drive is given beside its addresses."""
+    parser = argparse.ArgumentParser(
+        prog="tools/dev.sh demo", description=__doc__, allow_abbrev=False
+    )
     parser.add_argument("--bin-dir", type=Path, required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--checkpoint", type=Path, help="checkpoint folder [a random one is made]")
+    parser.add_argument(
+        "--checkpoint", type=Path, help="checkpoint folder [a small random one is made]"
+    )
     parser.add_argument("--two-processes", action="store_true", help="reasoning and planning apart")
     parser.add_argument("--seconds", type=float, default=60.0, help="simulated time to drive [60]")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first episode [0]")
     parser.add_argument(
         "--out", type=Path, default=Path("out/demo"), help="folder of the report [out/demo]"
     )
-    parser.add_argument("--pace", choices=("realtime", "max"), default="realtime")
     parser.add_argument(
-        "--fault",
-        metavar="KIND@S",
-        help="freeze, kill or restart the reasoning process at second S",
+        "--pace", choices=("realtime", "max"), default="realtime", help="[realtime]"
     )
     parser.add_argument(
-        "--fault-duration", type=float, default=10.0, help="simulated seconds to recovery [10]"
+        "--fault", metavar="KIND@S", help="freeze, kill or restart reasoning at second S"
     )
-    options = parser.parse_args()
+    parser.add_argument(
+        "--fault-duration", type=float, default=10.0, help="seconds to recovery [10]"
+    )
+    options, rest = parser.parse_known_args()
+    rest += ["--seconds", str(options.seconds), "--seed", str(options.seed)]
+    rest += ["--out", str(options.out), "--pace", options.pace]
+    automot_drive.parse_arguments(rest)  # A wrong option ends here, before anything is started.
     if options.fault and not options.two_processes:
         print("--fault acts on the reasoning process: running with --two-processes", flush=True)
         options.two_processes = True
-    return options
+    return options, rest
 
 
 def default_checkpoint(bin_dir: Path, out: Path) -> Path:
@@ -56,33 +68,61 @@ def default_checkpoint(bin_dir: Path, out: Path) -> Path:
     return path
 
 
-@contextlib.contextmanager
-def service(
-    command: list[str], log: Path
-) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
-    """Runs a service; yields its process and the addresses of its first line; ends it with SIGTERM."""
-    with log.open("w") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+class Service:
+    """A service as a child process, in a session of its own so that Ctrl-C reaches the driving alone."""
+
+    def __init__(self, command: list[str], log: Path) -> None:
+        self.name = Path(command[0]).name
+        self._log = log
+        with log.open("w") as errors:
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(
+                f"{self.name} ended with status {self.process.wait()}; its log:\n{self._tail()}"
+            )
+        self.addresses: dict[str, str] = json.loads(line)
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL after 30 s. Does nothing where the process has ended."""
+        self.process.terminate()
         try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            if not line:
-                sys.exit(
-                    f"{command[0]} ended with status {process.wait()}; its log:\n{log.read_text()[-4000:]}"
-                )
-            yield process, json.loads(line)
-        finally:
-            process.terminate()
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            print(f"{self.name} did not end within 30 s: killed", file=sys.stderr)
+            self.process.kill()
+            self.process.wait()
+
+    def died(self) -> bool:
+        """True, and said with the end of its log, where the process has ended by itself."""
+        if self.process.poll() is None:
+            return False
+        why = f"ended with status {self.process.returncode}; its log:\n{self._tail()}"
+        print(f"{self.name} {why}", file=sys.stderr)
+        return True
+
+    def _tail(self) -> str:
+        return self._log.read_text()[-4000:]
+
+
+@contextlib.contextmanager
+def service(command: list[str], log: Path) -> Iterator[Service]:
+    """Runs a service as long as the block."""
+    running = Service(command, log)
+    try:
+        yield running
+    finally:
+        running.stop()
 
 
 def wait_until_ready(bin_dir: Path, address: str) -> None:
     """Asks the service's health until it serves."""
+    began = time.monotonic()
     probe = [
-        bin_dir / "automot-health-probe",
+        str(bin_dir / "automot-health-probe"),
         "--address",
         address,
         "--timeout_s",
@@ -90,10 +130,11 @@ def wait_until_ready(bin_dir: Path, address: str) -> None:
     ]
     if subprocess.run(probe, stdout=subprocess.DEVNULL, check=False).returncode != 0:
         sys.exit(f"the service at {address} is not ready")
+    print(f"ready: {address} ({time.monotonic() - began:.1f} s)", flush=True)
 
 
-def drive(options: argparse.Namespace, addresses: dict[str, str], extra: list[str]) -> int:
-    """Runs automot-drive against the services."""
+def drive(addresses: dict[str, str], extra: list[str]) -> int:
+    """Runs automot-drive. On Ctrl-C it ends the run by itself and still writes its report: waits for that."""
     command = [sys.executable, "-m", "automot_client.drive"]
     command += [
         "--planning-address",
@@ -101,76 +142,57 @@ def drive(options: argparse.Namespace, addresses: dict[str, str], extra: list[st
         "--reasoning-address",
         addresses["reasoning"],
     ]
-    command += ["--seconds", str(options.seconds), "--seed", str(options.seed)]
-    command += ["--out", str(options.out), "--pace", options.pace]
-    return subprocess.run(command + extra, check=False).returncode
+    with subprocess.Popen(command + extra) as process:
+        while True:
+            with contextlib.suppress(KeyboardInterrupt):
+                return process.wait()
 
 
-def run_one_process(options: argparse.Namespace) -> int:
+def run_one_process(options: argparse.Namespace, rest: list[str]) -> int:
     """Both services in automot-serve."""
     command = [str(options.bin_dir / "automot-serve"), "--checkpoint", str(options.checkpoint)]
     command += ["--planning-address", "127.0.0.1:0", "--reasoning-address", "127.0.0.1:0"]
     command += ["--metrics-address", "127.0.0.1:0"]
-    with service(command, options.out / "serve.log") as (_, addresses):
-        print(f"automot-serve: {addresses}", flush=True)
-        wait_until_ready(options.bin_dir, addresses["planning"])
-        return drive(options, addresses, [])
+    with service(command, options.out / "serve.log") as both:
+        print(f"{both.name}: {both.addresses}", flush=True)
+        wait_until_ready(options.bin_dir, both.addresses["planning"])
+        status = drive(both.addresses, rest)
+        return 1 if both.died() else status
 
 
-def run_two_processes(options: argparse.Namespace) -> int:
-    """automot-reasoning and automot-planning, snapshots over gRPC."""
-    reasoning_command = [
-        str(options.bin_dir / "automot-reasoning"),
-        "--checkpoint",
-        str(options.checkpoint),
-    ]
-    with contextlib.ExitStack() as stack:
-        reasoning, slow = stack.enter_context(
-            service(
-                [
-                    *reasoning_command,
-                    "--address",
-                    "127.0.0.1:0",
-                    "--metrics-address",
-                    "127.0.0.1:0",
-                ],
-                options.out / "reasoning.log",
-            )
-        )
-        planning_command = [
-            str(options.bin_dir / "automot-planning"),
-            "--checkpoint",
-            str(options.checkpoint),
-        ]
-        planning_command += ["--address", "127.0.0.1:0", "--reasoning-address", slow["reasoning"]]
-        planning_command += ["--metrics-address", "127.0.0.1:0"]
-        _, fast = stack.enter_context(service(planning_command, options.out / "planning.log"))
-        print(f"automot-reasoning: {slow}\nautomot-planning: {fast}", flush=True)
-        wait_until_ready(options.bin_dir, slow["reasoning"])
-        wait_until_ready(options.bin_dir, fast["planning"])
-        extra = []
-        if options.fault:
-            again = shlex.join(
-                [
-                    *reasoning_command,
-                    "--address",
-                    slow["reasoning"],
-                    "--metrics-address",
-                    "127.0.0.1:0",
-                ]
-            )
-            extra = ["--fault", options.fault, "--fault-duration", str(options.fault_duration)]
-            extra += ["--reasoning-pid", str(reasoning.pid), "--reasoning-command", again]
-        return drive(options, {"planning": fast["planning"], "reasoning": slow["reasoning"]}, extra)
+def run_two_processes(options: argparse.Namespace, rest: list[str]) -> int:
+    """automot-reasoning and automot-planning, snapshots from one to the other."""
+    out, any_port = options.out, "127.0.0.1:0"
+    common = ["--checkpoint", str(options.checkpoint), "--metrics-address", any_port]
+    reasoning_command = [str(options.bin_dir / "automot-reasoning"), *common]
+    planning_command = [str(options.bin_dir / "automot-planning"), *common, "--address", any_port]
+    with service([*reasoning_command, "--address", any_port], out / "reasoning.log") as reasoning:
+        address = reasoning.addresses["reasoning"]
+        planning_command += ["--reasoning-address", address]
+        with service(planning_command, out / "planning.log") as planning:
+            for one in (reasoning, planning):
+                print(f"{one.name}: {one.addresses}", flush=True)
+            wait_until_ready(options.bin_dir, address)
+            wait_until_ready(options.bin_dir, planning.addresses["planning"])
+            if options.fault:
+                again = shlex.join([*reasoning_command, "--address", address])
+                again = f"exec {again} 2>>{shlex.quote(str(out / 'reasoning.log'))}"
+                rest += ["--fault", options.fault, "--fault-duration", str(options.fault_duration)]
+                rest += ["--reasoning-pid", str(reasoning.process.pid)]
+                rest += ["--reasoning-command", shlex.join(["sh", "-c", again])]
+            status = drive({"planning": planning.addresses["planning"], "reasoning": address}, rest)
+            lost = planning.died() or (not options.fault and reasoning.died())
+            return 1 if lost else status
 
 
 def main() -> int:
     """Entry point."""
-    options = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    options, rest = parse_arguments()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.checkpoint is None:
         options.checkpoint = default_checkpoint(options.bin_dir, options.out)
-    return run_two_processes(options) if options.two_processes else run_one_process(options)
+    return (run_two_processes if options.two_processes else run_one_process)(options, rest)
 
 
 if __name__ == "__main__":

@@ -185,3 +185,29 @@ def test_late_realtime_loop_slips_instead_of_bursting(tmp_path, straight_road):
     assert starts[:4] == pytest.approx([0.0, 0.05, 0.10, 0.15])
     assert starts[4] == pytest.approx(0.38)
     assert starts[5:] == pytest.approx([0.40, 0.45, 0.50, 0.55, 0.60])
+
+
+def test_making_a_new_scene_is_no_missed_tick(tmp_path, straight_road):
+    clock = {"now": 0.0}
+
+    def sleep(seconds: float) -> None:
+        clock["now"] += seconds
+
+    class SlowReset(ScriptedWorld):
+        def reset(self) -> None:
+            clock["now"] += 0.7
+            super().reset()
+
+    loop = ClosedLoop(
+        SlowReset(straight_road, crash_after=5),
+        ScriptedPlanner(),
+        RunRecorder(tmp_path),
+        LoopOptions(seconds=0.5, realtime=True),
+        camera_model=CameraModel(64, 32),
+        monotonic=lambda: clock["now"],
+        sleep=sleep,
+    )
+    result = loop.run()
+    assert result.missed_ticks == 0
+    assert result.reset_wall_s == pytest.approx(1.4)
+    assert result.wall_s == pytest.approx(0.45)

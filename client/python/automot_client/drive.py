@@ -266,6 +266,7 @@ def _run_record(
         "server": dataclasses.asdict(planner.info),
         "ticks": result.ticks,
         "wall_s": result.wall_s,
+        "reset_wall_s": result.reset_wall_s,
         "missed_ticks": result.missed_ticks,
         "episodes": [dataclasses.asdict(episode) for episode in result.episodes],
         "events": [dataclasses.asdict(event) for event in result.events],

@@ -44,10 +44,11 @@ class Episode:
 
 @dataclass
 class LoopResult:
-    """What happened."""
+    """What happened. `wall_s` is of the driving alone; making new scenes took `reset_wall_s` more."""
 
     ticks: int = 0
     wall_s: float = 0.0
+    reset_wall_s: float = 0.0
     missed_ticks: int = 0
     episodes: list[Episode] = field(default_factory=list)
     events: list[FaultEvent] = field(default_factory=list)
@@ -104,7 +105,7 @@ class ClosedLoop:
                 self._tick(tick, begin)
         except KeyboardInterrupt:
             pass
-        self._result.wall_s = self._now() - begin
+        self._result.wall_s = self._driven_s(begin)
         if self._episode_begin_s < self._result.ticks * TICK_S:
             self._end_episode(EpisodeEnd.TIME_UP, self._world.state())
         self._recorder.add_refreshes(self._planner.take_refreshes())
@@ -122,8 +123,7 @@ class ClosedLoop:
         """Realtime: sleeps until the tick is due. A late loop slips; it never bursts to catch up."""
         if not self._options.realtime:
             return
-        due = begin + (tick + self._result.missed_ticks) * TICK_S
-        late = self._now() - due
+        late = self._driven_s(begin) - (tick + self._result.missed_ticks) * TICK_S
         if late < 0:
             self._sleep(-late)
         elif late >= TICK_S:
@@ -136,17 +136,26 @@ class ClosedLoop:
         plan, latency_ms, error = self._plan(observe(state, picture, sweep))
         end = self._world.step(self._control)
         self._result.ticks = tick + 1
-        wall_s = self._now() - begin
+        wall_s = self._driven_s(begin)
         self._record(tick, state, plan, latency_ms, error, wall_s)
         if self._wants_frame(tick):
             self._recorder.add_frame(tick, picture, sweep)
         pace = (tick + 1) * TICK_S / max(wall_s, 1e-9)
         self._on_progress(Progress((tick + 1) * TICK_S, state, plan, latency_ms, pace, end, event))
         if end is not None:
-            self._end_episode(end, self._world.state())
-            self._planner.reset()
-            self._world.reset()
-            self._begin_episode()
+            self._next_episode(end)
+
+    def _driven_s(self, begin: float) -> float:
+        """Wall seconds of driving: a world that is being made anew does not go on."""
+        return self._now() - begin - self._result.reset_wall_s
+
+    def _next_episode(self, end: EpisodeEnd) -> None:
+        began = self._now()
+        self._end_episode(end, self._world.state())
+        self._planner.reset()
+        self._world.reset()
+        self._begin_episode()
+        self._result.reset_wall_s += self._now() - began
 
     def _plan(self, observation: Observation) -> tuple[Plan | None, float, str | None]:
         sent = time.perf_counter()

@@ -11,6 +11,7 @@ from automot_client.reporting.record import RunRecord
 from automot_client.reporting.svg import Chart
 
 _MAX_POINTS = 1600
+_LABELLED_EPISODES = 5
 _SOFT_S, _HARD_S = 0.5, 1.0
 ACTIONS = ("STOP", "SLOW", "KEEP", "ACCELERATE", "UNPARSED")
 
@@ -102,7 +103,8 @@ def completion_chart(record: RunRecord) -> str:
         chart.line(times, [tick["route_completion"] for tick in ticks[::stretch]], "c-completion")
         if episode["end"] != "time_up":
             css = "good" if episode["end"] == "arrived" else "bad"
-            chart.marker(episode["end_s"], css, episode["end"].replace("_", " "))
+            few = len(record.run["episodes"]) <= _LABELLED_EPISODES
+            chart.marker(episode["end_s"], css, episode["end"].replace("_", " ") if few else "")
     return chart.svg("route completion over time")
 
 

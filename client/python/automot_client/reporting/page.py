@@ -37,8 +37,8 @@ def render(record: RunRecord, summary: dict[str, Any], video: EmbeddedVideo | No
         or '<p class="quiet">No refresh times: the run had no reasoning address.</p>',
         planning_rate=f"{summary['planning_rate_hz']:g}",
         reasoning_rate=f"{summary['reasoning_rate_hz']:g}",
-        planning_achieved=_achieved(summary["planning_rate_achieved_hz"], "of wall time"),
-        reasoning_achieved=_achieved(summary["reasoning_rate_achieved_hz"], "of session time"),
+        planning_achieved=_achieved(summary["planning_rate_achieved_hz"], ""),
+        reasoning_achieved=_achieved(summary["reasoning_rate_achieved_hz"], " in session time"),
         staleness=figures.staleness_chart(record),
         versions=figures.version_chart(record),
         latency=figures.latency_chart(record),
@@ -119,7 +119,7 @@ def _tiles(summary: dict[str, Any]) -> str:
 
 
 def _achieved(rate_hz: float | None, clock: str) -> str:
-    return "" if not rate_hz else f"({rate_hz:.2f} per second {clock} achieved)"
+    return "" if not rate_hz else f"({rate_hz:.1f} Hz achieved{clock})"
 
 
 def _video(video: EmbeddedVideo | None) -> str:
