@@ -139,8 +139,8 @@ absl::Status ReasoningEngine::AttachOwner(const context::AttachRequest& request,
                       absl::StrCat("session '", name, "' was taken by epoch ", request.epoch)));
     link_.Post([replaced] { replaced->pass().Revoke(); });
   }
-  if (replaced != nullptr) events_->OnDetached(name, replaced->request().epoch, fenced);
-  events_->OnAttached(name, request.epoch);
+  if (replaced != nullptr) events_->OnDetached(replaced->request(), fenced);
+  events_->OnAttached(request);
   PostLinkState(std::move(owner), context::LinkState::kUp, absl::OkStatus());
   return absl::OkStatus();
 }
@@ -158,13 +158,17 @@ absl::Status ReasoningEngine::Listen(const context::AttachRequest& request, Snap
 
 void ReasoningEngine::Detach(uint64_t session) {
   AttachmentPtr removed;
+  bool in_force = false;  // neither a listener nor fenced already
   {
     std::lock_guard lock(mutex_);
+    const ReasoningSession* attached = sessions_.FindByConsumer(session);
+    in_force = attached != nullptr && attached->owner != nullptr &&
+               attached->owner->request().session == session;
     removed = sessions_.Remove(session);
   }
   if (removed == nullptr) return;
   removed->pass().RevokeAndWait();
-  events_->OnDetached(removed->request().session_name, removed->request().epoch, false);
+  if (in_force) events_->OnDetached(removed->request(), false);
 }
 
 void ReasoningEngine::PostLinkState(AttachmentPtr to, context::LinkState state, absl::Status why) {
@@ -267,6 +271,20 @@ void ReasoningEngine::Wake() {
 // Questions
 
 absl::StatusOr<SessionTimeUs> ReasoningEngine::Ask(std::unique_ptr<SceneQuestion> question) {
+  const auto ended = [events = events_, clock = clock_,
+                      begin = clock_->Now()](const absl::Status& status) {
+    events->OnAnswered(absl::ToDoubleSeconds(clock->Now() - begin), status);
+  };
+  question->on_done = [ended, on_done = std::move(question->on_done)](absl::StatusOr<bool> result) {
+    ended(result.status());
+    on_done(std::move(result));
+  };
+  absl::StatusOr<SessionTimeUs> capture_time_us = Enqueue(std::move(question));
+  if (!capture_time_us.ok()) ended(capture_time_us.status());
+  return capture_time_us;
+}
+
+absl::StatusOr<SessionTimeUs> ReasoningEngine::Enqueue(std::unique_ptr<SceneQuestion> question) {
   AUTOMOT_RETURN_IF_ERROR(CheckQuestion(*question));
   std::lock_guard lock(mutex_);
   AUTOMOT_RETURN_IF_ERROR(CheckAdmission({}));

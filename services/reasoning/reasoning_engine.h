@@ -137,6 +137,7 @@ class ReasoningEngine final : public context::SnapshotChannel, private WorkSourc
   // The job's session while the job is still wanted, else null.
   ReasoningSession* Wanted(const RefreshJob& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Fail(const RefreshJob& job, const absl::Status& why);
+  absl::StatusOr<SessionTimeUs> Enqueue(std::unique_ptr<SceneQuestion> question);
   void PostLinkState(AttachmentPtr to, context::LinkState state, absl::Status why);
 
   const ReasoningOptions options_;

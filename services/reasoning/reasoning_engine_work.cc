@@ -19,7 +19,7 @@ void ReasoningEngine::OnWarm(const absl::StatusOr<UnderstandingExpertInfo>& info
     on_ready.swap(on_ready_);
   }
   warmed_.notify_all();
-  events_->OnReady(info.status());
+  events_->OnReady(info);
   for (const auto& notify : on_ready) notify(info.status());
 }
 
@@ -53,7 +53,7 @@ std::optional<RefreshJob> ReasoningEngine::TakeRefresh() {
     deadline = next.deadline;
   }
   const absl::Duration now = clock_->Now();
-  events_->OnRefreshBegun(absl::ToDoubleSeconds(now - job.accepted),
+  events_->OnRefreshBegun(job.owner->request(), absl::ToDoubleSeconds(now - job.accepted),
                           std::max(0.0, absl::ToDoubleSeconds(now - deadline)));
   return job;
 }
@@ -102,9 +102,9 @@ void ReasoningEngine::EndRefresh(const RefreshJob& job,
   if (!wanted)
     return Fail(job, absl::AbortedError("the episode or epoch ended during the refresh"));
   if (!result->decision_status.ok()) {
-    events_->OnDecisionFailed(job.owner->request().session_name, result->decision_status);
+    events_->OnDecisionFailed(job.owner->request(), result->decision_status);
   }
-  events_->OnPublished(*result->snapshot, result->cache_hits);
+  events_->OnPublished(job.owner->request(), *result->snapshot, result->cache_hits);
   job.owner->SendSnapshot(result->snapshot);
   for (const AttachmentPtr& listener : listeners) listener->SendSnapshot(result->snapshot);
 }
@@ -114,7 +114,7 @@ void ReasoningEngine::Fail(const RefreshJob& job, const absl::Status& why) {
     std::lock_guard lock(mutex_);
     ++(absl::IsAborted(why) ? status_.refreshes_dropped : status_.refreshes_failed);
   }
-  events_->OnRefreshFailed(job.owner->request().session_name, why);
+  events_->OnRefreshFailed(job.owner->request(), why);
   job.owner->SendFailure(job.capture_time_us(), why);
 }
 

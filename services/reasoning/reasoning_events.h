@@ -2,28 +2,40 @@
 // one event.
 #pragma once
 
-#include <string>
+#include <cstdint>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/context/context_snapshot.h"
+#include "common/context/snapshot_channel.h"
+#include "services/reasoning/understanding_expert.h"
 
 namespace automot::reasoning {
 
-// Called from any thread of the engine, without its lock; must not block. The default does nothing.
+// Called from any thread of the engine; must not block and must not call the engine: OnSubmitted
+// runs under its lock. The default does nothing. `owner` is what the session's consumer asked for.
 class ReasoningEvents {
  public:
   virtual ~ReasoningEvents() = default;
 
-  virtual void OnReady(const absl::Status& /*status*/) {}
-  virtual void OnAttached(const std::string& /*session*/, uint64_t /*epoch*/) {}
-  virtual void OnDetached(const std::string& /*session*/, uint64_t /*epoch*/, bool /*fenced*/) {}
+  // The expert is loaded and warmed, or never will be.
+  virtual void OnReady(const absl::StatusOr<UnderstandingExpertInfo>& /*expert*/) {}
+  virtual void OnAttached(const context::AttachRequest& /*owner*/) {}
+  // `fenced`: another consumer took the session under a newer epoch.
+  virtual void OnDetached(const context::AttachRequest& /*owner*/, bool /*fenced*/) {}
   virtual void OnSubmitted(bool /*superseded*/) {}
   // `lateness_s`: begin of the refresh after its deadline, 0 where in time.
-  virtual void OnRefreshBegun(double /*queue_s*/, double /*lateness_s*/) {}
-  virtual void OnPublished(const context::ContextSnapshot& /*snapshot*/,
+  virtual void OnRefreshBegun(const context::AttachRequest& /*owner*/, double /*queue_s*/,
+                              double /*lateness_s*/) {}
+  virtual void OnPublished(const context::AttachRequest& /*owner*/,
+                           const context::ContextSnapshot& /*snapshot*/,
                            uint64_t /*vision_cache_hits*/) {}
-  virtual void OnRefreshFailed(const std::string& /*session*/, const absl::Status& /*why*/) {}
-  virtual void OnDecisionFailed(const std::string& /*session*/, const absl::Status& /*why*/) {}
+  // ABORTED where the episode or epoch ended meanwhile.
+  virtual void OnRefreshFailed(const context::AttachRequest& /*owner*/,
+                               const absl::Status& /*why*/) {}
+  virtual void OnDecisionFailed(const context::AttachRequest& /*owner*/,
+                                const absl::Status& /*why*/) {}
+  // A scene question ended: refused, or after `seconds` from its arrival.
   virtual void OnAnswered(double /*seconds*/, const absl::Status& /*status*/) {}
 
   static ReasoningEvents* None() {

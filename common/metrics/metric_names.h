@@ -1,0 +1,128 @@
+// Every metric that the services export: name and help text. docs/metrics.md has the table; a test
+// compares the two with what is scraped. Base units; counters end in _total.
+#pragma once
+
+namespace automot::metrics {
+
+struct MetricName {
+  const char* name;
+  const char* help;
+};
+
+namespace names {
+
+// Both loops.
+inline constexpr MetricName kStageSeconds{
+    "automot_stage_seconds", "Wall time of one stage of a planning tick or a context refresh."};
+inline constexpr MetricName kLoopPeriodSeconds{
+    "automot_loop_period_seconds",
+    "Achieved period: wall time between successive results of one session."};
+inline constexpr MetricName kLoopJitterSeconds{
+    "automot_loop_jitter_seconds",
+    "Distance of the achieved period from the declared one, sessions in real time only."};
+inline constexpr MetricName kLoopMissedTicksTotal{
+    "automot_loop_missed_ticks_total",
+    "Ticks of the declared rate, in session time, that no result was made for."};
+inline constexpr MetricName kSnapshotBytes{
+    "automot_snapshot_bytes",
+    "Size of the keys and values of snapshots received by planning or published by reasoning."};
+inline constexpr MetricName kReady{"automot_ready",
+                                   "1 once weights are loaded and warmed up, else 0."};
+inline constexpr MetricName kModelInfo{"automot_model_info", "The model that serves; always 1."};
+inline constexpr MetricName kBuildInfo{"automot_build_info", "The build that runs; always 1."};
+
+// Planning: answers.
+inline constexpr MetricName kPlansTotal{"automot_plans_total", "Accepted plans by outcome."};
+inline constexpr MetricName kPlanRefusalsTotal{
+    "automot_plan_refusals_total", "Plans refused before they were accepted, by status code."};
+inline constexpr MetricName kPlanReasonsTotal{"automot_plan_reasons_total",
+                                              "Answered plans that carry a reason, by reason."};
+inline constexpr MetricName kPlanDeadlineMissesTotal{
+    "automot_plan_deadline_misses_total",
+    "Accepted plans whose deadline passed before their answer was ready."};
+inline constexpr MetricName kContextStalenessSeconds{
+    "automot_context_staleness_seconds",
+    "Staleness of the context that a plan used: session time between both captures."};
+inline constexpr MetricName kContextVersionGap{
+    "automot_context_version_gap", "Newest announced version less the version that a plan used."};
+inline constexpr MetricName kDecisionAgreementTotal{
+    "automot_decision_agreement_total",
+    "Plans by agreement of the tick's decision with its context's."};
+inline constexpr MetricName kDecisionConsistencyTotal{
+    "automot_decision_consistency_total", "Plans by consistency of decision and trajectory."};
+
+// Planning: load.
+inline constexpr MetricName kPlansWaiting{"automot_plans_waiting",
+                                          "Accepted plans without an answer, by state."};
+inline constexpr MetricName kAdmissionTickSeconds{
+    "automot_admission_tick_seconds", "Moving average of the tick that admission reckons with."};
+inline constexpr MetricName kSessions{"automot_sessions", "Open planning sessions."};
+inline constexpr MetricName kEpisodesTotal{"automot_episodes_total",
+                                           "Episodes begun by resetting a session."};
+
+// Planning: the link to the reasoning service.
+inline constexpr MetricName kLaneInfo{"automot_lane_info",
+                                      "The snapshot lane in use, by name; always 1."};
+inline constexpr MetricName kLinkState{"automot_link_state",
+                                       "1 for the state that the reasoning link is in, else 0."};
+inline constexpr MetricName kLinkTransitionsTotal{
+    "automot_link_transitions_total", "Changes of a session's link state, by the new state."};
+inline constexpr MetricName kLinkReconnectsTotal{"automot_link_reconnects_total",
+                                                 "Reconnections of the reasoning link."};
+inline constexpr MetricName kLinkReceivedBytesTotal{
+    "automot_link_received_bytes_total", "Bytes of snapshots that the reasoning link brought."};
+inline constexpr MetricName kLinkObservationsTotal{
+    "automot_link_observations_total", "Observations handed to the reasoning link, by outcome."};
+inline constexpr MetricName kForwardFailuresTotal{
+    "automot_forward_failures_total",
+    "Observations that the reasoning link did not take, by status code."};
+inline constexpr MetricName kSnapshotsReceivedTotal{
+    "automot_snapshots_received_total", "Complete snapshots that fit the action expert."};
+inline constexpr MetricName kSnapshotsRejectedTotal{
+    "automot_snapshots_rejected_total", "Snapshots that did not become visible, by reason."};
+inline constexpr MetricName kSnapshotRefreshSeconds{
+    "automot_snapshot_refresh_seconds",
+    "Wall time of the refresh behind a received snapshot, by stage, as its producer reports it."};
+inline constexpr MetricName kRefreshFailuresTotal{
+    "automot_refresh_failures_total", "Due refreshes that brought planning no snapshot."};
+
+// Reasoning.
+inline constexpr MetricName kRefreshesTotal{"automot_refreshes_total",
+                                            "Context refreshes by outcome."};
+inline constexpr MetricName kRefreshLatenessSeconds{
+    "automot_refresh_lateness_seconds",
+    "Wall time by which a refresh began after its deadline; 0 where in time."};
+inline constexpr MetricName kDecisionFailuresTotal{
+    "automot_decision_failures_total", "Snapshots published without a decision that was wanted."};
+inline constexpr MetricName kVisionCacheHitsTotal{
+    "automot_vision_cache_hits_total", "Camera frames whose vision features were reused."};
+inline constexpr MetricName kSlowObservationsTotal{"automot_slow_observations_total",
+                                                   "Observations accepted by reasoning."};
+inline constexpr MetricName kSlowObservationsSupersededTotal{
+    "automot_slow_observations_superseded_total",
+    "Observations replaced by a newer one before their refresh began."};
+inline constexpr MetricName kAttachments{"automot_attachments",
+                                         "Sessions attached to the reasoning service."};
+inline constexpr MetricName kAttachmentsTotal{"automot_attachments_total",
+                                              "Attachments accepted by the reasoning service."};
+inline constexpr MetricName kAttachmentsFencedTotal{
+    "automot_attachments_fenced_total", "Attachments ended by another consumer's newer epoch."};
+inline constexpr MetricName kAskSeconds{"automot_ask_seconds",
+                                        "Wall time of a scene question, waiting included."};
+inline constexpr MetricName kAsksTotal{"automot_asks_total", "Scene questions by status code."};
+
+// The process: the names that Prometheus' own client libraries use.
+inline constexpr MetricName kProcessCpuSecondsTotal{"process_cpu_seconds_total",
+                                                    "User and system CPU time spent."};
+inline constexpr MetricName kProcessResidentMemoryBytes{"process_resident_memory_bytes",
+                                                        "Resident memory size."};
+inline constexpr MetricName kProcessVirtualMemoryBytes{"process_virtual_memory_bytes",
+                                                       "Virtual memory size."};
+inline constexpr MetricName kProcessOpenFds{"process_open_fds", "Open file descriptors."};
+inline constexpr MetricName kProcessMaxFds{"process_max_fds", "Limit of open file descriptors."};
+inline constexpr MetricName kProcessThreads{"process_threads", "Threads."};
+inline constexpr MetricName kProcessStartTimeSeconds{"process_start_time_seconds",
+                                                     "Start of the process since the Unix epoch."};
+
+}  // namespace names
+}  // namespace automot::metrics
