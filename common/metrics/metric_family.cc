@@ -72,7 +72,7 @@ template class Family<TickGauge>;
 template class Family<TickHistogram>;
 
 void PolledFamily::SetSource(Source source) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   source_ = std::move(source);
 }
 
@@ -83,7 +83,7 @@ std::vector<prometheus::MetricFamily> PolledFamily::Collect() const {
       name_.help,
       counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge,
       {}};
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   if (!source_) return {std::move(family)};
   for (const Sample& sample : source_()) {
     ClientMetric metric;

@@ -9,12 +9,12 @@
 #include <deque>
 #include <functional>
 #include <initializer_list>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "common/metrics/labels.h"
 #include "common/metrics/metric_names.h"
 #include "common/metrics/tick_histogram.h"
@@ -82,7 +82,7 @@ class PolledFamily final : public prometheus::Collectable {
  private:
   const MetricName name_;
   const Type type_;
-  mutable absl::Mutex mutex_;
+  mutable std::mutex mutex_;
   Source source_ ABSL_GUARDED_BY(mutex_);
 };
 

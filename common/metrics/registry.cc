@@ -18,7 +18,7 @@ std::vector<prometheus::MetricFamily> Registry::Collect() const {
   // The text format allows each name once, so the two services' halves of a family are joined.
   std::map<std::string, prometheus::MetricFamily> by_name;
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     for (const auto& owned : families_) {
       for (prometheus::MetricFamily& family : owned->Collect()) {
         const auto [known, added] = by_name.try_emplace(family.name, family);

@@ -8,12 +8,12 @@
 #include <prometheus/metric_family.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "common/metrics/metric_family.h"
 
 namespace automot::metrics {
@@ -49,12 +49,12 @@ class Registry final : public prometheus::Collectable {
   template <typename T>
   T* Add(std::unique_ptr<T> family) {
     T* const raw = family.get();
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     families_.push_back(std::move(family));
     return raw;
   }
 
-  mutable absl::Mutex mutex_;
+  mutable std::mutex mutex_;
   std::vector<std::unique_ptr<prometheus::Collectable>> families_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -115,8 +115,6 @@ PrometheusPlanningMetrics::PrometheusPlanningMetrics(metrics::Registry* registry
       link_(registry),
       snapshots_(registry) {}
 
-PrometheusPlanningMetrics::~PrometheusPlanningMetrics() { SetSources({}); }
-
 void PrometheusPlanningMetrics::Describe(const ActionExpertInfo& model, context::Lane lane) {
   registry_->AddInfo(names::kModelInfo,
                      {{"loop", "planning"},

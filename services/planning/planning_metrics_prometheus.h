@@ -27,15 +27,25 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
 
   // `registry` and `clock` must outlive the metrics.
   PrometheusPlanningMetrics(metrics::Registry* registry, const Clock* clock);
-  // Also ends the calls to the sources.
-  ~PrometheusPlanningMetrics() override;
 
   // What is known once the service is up. Once.
   void Describe(const ActionExpertInfo& model, context::Lane lane);
   void SetReady(bool ready) { loop_.SetReady(ready); }
-  // Returns when the earlier sources are not being called and never will be again: set empty ones
-  // before what they refer to dies.
-  void SetSources(const Sources& sources);
+
+  // Connects sources for as long as it lives: destroy it before what they refer to. Its end waits
+  // for a scrape that is calling them. One at a time.
+  class Connection {
+   public:
+    Connection(PrometheusPlanningMetrics* metrics, const Sources& sources) : metrics_(metrics) {
+      metrics_->SetSources(sources);
+    }
+    ~Connection() { metrics_->SetSources({}); }
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+   private:
+    PrometheusPlanningMetrics* const metrics_;
+  };
 
   void ObserveTick(const PlanWork& work) override;
   void ObservePlan(const PlanWork& work) override;
@@ -96,6 +106,7 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
     metrics::CounterFamily* const refresh_failures;
   };
 
+  void SetSources(const Sources& sources);
   void ObserveContext(const PlanWork& work);
   void ObserveStages(const PlanWork& work, std::size_t rate, absl::Duration now);
 

@@ -103,7 +103,7 @@ void PrometheusReasoningEvents::OnPublished(const context::AttachRequest& owner,
   refreshes_.outcomes->At({kPublished}).Add();
   refreshes_.vision_cache_hits->At().Add(vision_cache_hits);
   {
-    absl::MutexLock lock(&pace_mutex_);
+    const std::lock_guard lock(pace_mutex_);
     loop_.ObservePace({.session = owner.session,
                        .episode = snapshot.header.id.episode,
                        .wall_s = absl::ToDoubleSeconds(clock_->Now()),

@@ -5,9 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "common/metrics/loop_metrics.h"
 #include "common/metrics/registry.h"
 #include "common/time/clock.h"
@@ -62,7 +61,7 @@ class PrometheusReasoningEvents final : public ReasoningEvents {
   Refreshes refreshes_;
   Sessions sessions_;
   Questions questions_;
-  absl::Mutex pace_mutex_;  // for loop_.ObservePace
+  std::mutex pace_mutex_;  // for loop_.ObservePace
 };
 
 }  // namespace automot::reasoning
