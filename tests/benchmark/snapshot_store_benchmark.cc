@@ -17,6 +17,7 @@
 #include "common/context/snapshot_assembler.h"
 #include "common/context/snapshot_manifest.h"
 #include "common/context/snapshot_store.h"
+#include "tests/benchmark/benchmark_main.h"
 
 namespace automot::context {
 namespace {
@@ -181,19 +182,4 @@ BENCHMARK(BM_CopyOnly)->Unit(benchmark::kMillisecond);
 }  // namespace
 }  // namespace automot::context
 
-// Google Benchmark's own flags, plus the project's --json FILE.
-int main(int argc, char** argv) {
-  std::vector<std::string> arguments(argv, argv + argc);
-  for (std::size_t i = 1; i + 1 < arguments.size(); ++i) {
-    if (arguments[i] != "--json") continue;
-    arguments[i] = "--benchmark_out=" + arguments[i + 1];
-    arguments[i + 1] = "--benchmark_out_format=json";
-  }
-  std::vector<char*> pointers;
-  for (std::string& argument : arguments) pointers.push_back(argument.data());
-  int count = static_cast<int>(pointers.size());
-  benchmark::Initialize(&count, pointers.data());
-  if (benchmark::ReportUnrecognizedArguments(count, pointers.data())) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-}
+int main(int argc, char** argv) { return automot::RunBenchmarks({argv, argv + argc}); }

@@ -14,7 +14,9 @@ namespace {
 
 absl::Status RunStages(const InferOptions& options, const StagePlan& plan, const Inputs& inputs,
                        Outputs& outputs) {
-  AUTOMOT_ASSIGN_OR_RETURN(const auto checkpoint, model::Checkpoint::Open(options.checkpoint));
+  AUTOMOT_ASSIGN_OR_RETURN(
+      const auto checkpoint,
+      model::Checkpoint::Open(options.checkpoint, {.use_ema = options.use_ema}));
   AUTOMOT_ASSIGN_OR_RETURN(const auto tokenizer,
                            model::Tokenizer::Load(checkpoint->tokenizer_path()));
   Contexts contexts;

@@ -31,6 +31,7 @@ void AddFileFlags(CLI::App& app, InferOptions& options, Raw& raw) {
   app.add_option("--inputs", options.inputs, "safetensors file to read")->required();
   app.add_option("--outputs", options.outputs, "safetensors file to write, whole or not at all")
       ->required();
+  app.add_flag("--use-ema", options.use_ema, "Take weights from ema.safetensors where it has them");
   app.add_option("--enter-at", raw.enter_at,
                  "Start a chain here although earlier inputs are present; one per chain")
       ->check(CLI::IsMember({"pixels", "context", "bev_feature"}))

@@ -16,6 +16,7 @@ struct InferOptions {
   std::string checkpoint;  // directory
   std::string inputs;      // safetensors file to read
   std::string outputs;     // safetensors file to write
+  bool use_ema = false;    // tensors of ema.safetensors where it has them
   std::set<EntryPoint> enter_at;
 
   std::string prompt;  // instruction text; empty takes instruction_ids

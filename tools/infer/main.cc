@@ -1,30 +1,27 @@
 // automot-infer: the model on files (docs/automot_infer.md).
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 
+#include "common/runtime/cpu_isa.h"
+#include "common/runtime/program_exit.h"
 #include "tools/infer/infer.h"
 #include "tools/infer/infer_options.h"
 
 namespace {
 
-// One line, whatever the message.
-int Fail(int exit_code, const absl::Status& status) {
-  std::string message(status.message());
+// One line, whatever the message: a checkpoint's complaint lists every tensor on a line of its own.
+int End(int exit_code, const absl::Status& why) {
+  std::string message(why.message());
   std::replace(message.begin(), message.end(), '\n', ' ');
-  std::fprintf(stderr, "automot-infer: %s\n", message.c_str());
-  return exit_code;
+  return automot::EndProgram("automot-infer", exit_code, absl::Status(why.code(), message));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  automot::LimitOneDnnIsa();
   const auto options = automot::infer::ParseInferOptions(argc, argv);
-  if (!options.ok()) return Fail(2, options.status());
-  // Some processors announce AMX and then kill the process in oneDNN's bfloat16 kernels; oneDNN
-  // reads this at its first use.
-  if (options->bfloat16) ::setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE", /*overwrite=*/0);
+  if (!options.ok()) return End(automot::kExitBadUsage, options.status());
   const absl::Status status = automot::infer::Infer(*options);
-  return status.ok() ? 0 : Fail(1, status);
+  return status.ok() ? 0 : End(automot::kExitFailed, status);
 }
