@@ -1,12 +1,15 @@
 // automot-planning: the planning service as a process of its own.
 #include "common/concurrency/thread_placement.h"
 #include "common/logging/log.h"
+#include "common/metrics/metrics_server.h"
+#include "common/metrics/process_metrics.h"
 #include "common/runtime/announce.h"
 #include "common/runtime/cpu_isa.h"
 #include "common/runtime/program_exit.h"
 #include "common/runtime/termination.h"
 #include "common/status/status_macros.h"
 #include "services/planning/planning_flags.h"
+#include "services/planning/planning_metrics_prometheus.h"
 
 namespace {
 
@@ -31,20 +34,31 @@ void LogStart(const PlanningFlags& flags, const PlanningEngine& engine, const st
 absl::Status Serve(PlanningProgramFlags& flags, const std::string& isa,
                    TerminationSignals& signals) {
   AUTOMOT_ASSIGN_OR_RETURN(flags.lane.credentials, rpc::ChannelCredentialsFor(flags.lane_tls));
+  const MonotonicClock clock;
+  metrics::Registry registry;
+  metrics::AddProcessMetrics(&registry);
+  PrometheusPlanningMetrics metrics(&registry, &clock);
+  AUTOMOT_ASSIGN_OR_RETURN(
+      const auto metrics_server,
+      metrics::MetricsServer::Start({flags.shared.metrics_address, flags.shared.tls.insecure},
+                                    &registry));
   AUTOMOT_ASSIGN_OR_RETURN(const auto expert, LoadTorchActionExpert(flags.planning.expert));
   AUTOMOT_ASSIGN_OR_RETURN(const auto channel, GrpcSnapshotChannel::Create(flags.lane));
-  const MonotonicClock clock;
-  PlanningMetrics metrics;
   AUTOMOT_ASSIGN_OR_RETURN(
       const auto engine,
       PlanningEngine::Create(flags.planning.engine, expert.get(), channel.get(), &clock, &metrics));
+  metrics.Describe(engine->model(), engine->lane());
+  const PrometheusPlanningMetrics::Connection connection(
+      &metrics, {[&] { return engine->load(); }, [&] { return channel->stats(); }});
   const rpc::ClientAllowList allow_list(flags.shared.tls);
   const PlanningContext context{engine.get(), &clock, &metrics, &allow_list};
   AUTOMOT_ASSIGN_OR_RETURN(const auto server,
                            PlanningServer::Start(flags.planning.server, context));
   LogStart(flags.planning, *engine, isa);
-  AnnounceListening({{"planning", server->address()}});
+  metrics.SetReady(true);
+  AnnounceListening({{"planning", server->address()}, {"metrics", metrics_server->address()}});
   signals.Wait();
+  metrics.SetReady(false);
   server->Drain();
   return absl::OkStatus();
 }

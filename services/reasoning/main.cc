@@ -6,11 +6,14 @@
 
 #include "common/concurrency/thread_placement.h"
 #include "common/logging/log.h"
+#include "common/metrics/metrics_server.h"
+#include "common/metrics/process_metrics.h"
 #include "common/runtime/announce.h"
 #include "common/runtime/cpu_isa.h"
 #include "common/runtime/program_exit.h"
 #include "common/runtime/termination.h"
 #include "services/reasoning/reasoning_flags.h"
+#include "services/reasoning/reasoning_metrics.h"
 
 namespace {
 
@@ -25,7 +28,15 @@ int Run(const automot::reasoning::ReasoningProgramFlags& flags, const std::strin
   auto factory = automot::reasoning::TorchExpertFactory(flags.reasoning.expert);
   if (!factory.ok()) return EndProgram(kProgram, automot::kExitBadUsage, factory.status());
   const automot::MonotonicClock clock;
-  ReasoningEngine engine(flags.reasoning.engine, *std::move(factory), &clock);
+  automot::metrics::Registry registry;
+  automot::metrics::AddProcessMetrics(&registry);
+  automot::reasoning::PrometheusReasoningEvents events(&registry, &clock);
+  auto metrics_server = automot::metrics::MetricsServer::Start(
+      {flags.shared.metrics_address, flags.shared.tls.insecure}, &registry);
+  if (!metrics_server.ok()) {
+    return EndProgram(kProgram, automot::kExitFailed, metrics_server.status());
+  }
+  ReasoningEngine engine(flags.reasoning.engine, *std::move(factory), &clock, &events);
   AUTOMOT_LOG(kInfo, "start",
               {{"program", kProgram},
                {"cores", automot::AvailableCores()},
@@ -33,7 +44,8 @@ int Run(const automot::reasoning::ReasoningProgramFlags& flags, const std::strin
                {"onednn_max_cpu_isa", isa}});
   auto server = ReasoningServer::Start(flags.reasoning.server, &engine);
   if (!server.ok()) return EndProgram(kProgram, automot::kExitFailed, server.status());
-  automot::AnnounceListening({{"reasoning", (*server)->address()}});
+  automot::AnnounceListening(
+      {{"reasoning", (*server)->address()}, {"metrics", (*metrics_server)->address()}});
   // A process whose checkpoint cannot be loaded is of no use: whoever started it should know.
   std::atomic<int> exit_code{0};
   engine.NotifyWhenReady([&exit_code](const absl::Status& status) {

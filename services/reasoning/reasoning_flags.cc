@@ -38,6 +38,7 @@ void ApplyShared(const ModelFlags& model, const ServerFlags& server, ReasoningFl
 absl::StatusOr<ReasoningProgramFlags> ParseReasoningFlags(int argc, char** argv) {
   ReasoningProgramFlags flags;
   ModelFlags model;
+  flags.shared.metrics_address = "127.0.0.1:9465";  // beside a planning service with its default
   CLI::App app{"Runs the understanding expert for many vehicles and streams context snapshots."};
   AddModelFlags(app, model);
   app.add_option("--address", flags.reasoning.server.address, "Where to listen; port 0 picks one")

@@ -2,11 +2,15 @@
 // planning engine's snapshot channel, so that snapshots are handed over by pointer.
 #include "common/concurrency/thread_placement.h"
 #include "common/logging/log.h"
+#include "common/metrics/metrics_server.h"
+#include "common/metrics/process_metrics.h"
 #include "common/runtime/announce.h"
 #include "common/runtime/cpu_isa.h"
 #include "common/runtime/program_exit.h"
 #include "common/runtime/termination.h"
 #include "common/status/status_macros.h"
+#include "services/planning/planning_metrics_prometheus.h"
+#include "services/reasoning/reasoning_metrics.h"
 #include "services/serve/serve_flags.h"
 
 namespace {
@@ -33,28 +37,45 @@ void LogStart(const serve::ServeFlags& flags, const planning::PlanningEngine& en
 
 absl::Status Serve(const serve::ServeFlags& flags, const std::string& isa,
                    TerminationSignals& signals) {
+  const MonotonicClock clock;
+  metrics::Registry registry;
+  metrics::AddProcessMetrics(&registry);
+  planning::PrometheusPlanningMetrics planning_metrics(&registry, &clock);
+  reasoning::PrometheusReasoningEvents reasoning_events(&registry, &clock);
+  AUTOMOT_ASSIGN_OR_RETURN(
+      const auto metrics_server,
+      metrics::MetricsServer::Start({flags.shared.metrics_address, flags.shared.tls.insecure},
+                                    &registry));
   AUTOMOT_ASSIGN_OR_RETURN(auto factory, reasoning::TorchExpertFactory(flags.reasoning.expert));
   AUTOMOT_ASSIGN_OR_RETURN(const auto expert,
                            planning::LoadTorchActionExpert(flags.planning.expert));
-  const MonotonicClock clock;
-  planning::PlanningMetrics metrics;
-  reasoning::ReasoningEngine reasoning_engine(flags.reasoning.engine, std::move(factory), &clock);
+  reasoning::ReasoningEngine reasoning_engine(flags.reasoning.engine, std::move(factory), &clock,
+                                              &reasoning_events);
   // One process, one life: it serves when both experts can.
   AUTOMOT_RETURN_IF_ERROR(reasoning_engine.WaitUntilReady(kLoadLimit));
-  AUTOMOT_ASSIGN_OR_RETURN(const auto planning_engine,
-                           planning::PlanningEngine::Create(flags.planning.engine, expert.get(),
-                                                            &reasoning_engine, &clock, &metrics));
+  AUTOMOT_ASSIGN_OR_RETURN(
+      const auto planning_engine,
+      planning::PlanningEngine::Create(flags.planning.engine, expert.get(), &reasoning_engine,
+                                       &clock, &planning_metrics));
   AUTOMOT_ASSIGN_OR_RETURN(
       const auto reasoning_server,
       reasoning::ReasoningServer::Start(flags.reasoning.server, &reasoning_engine));
+  planning_metrics.Describe(planning_engine->model(), planning_engine->lane());
+  const planning::PrometheusPlanningMetrics::Connection connection(
+      &planning_metrics,
+      {[&] { return planning_engine->load(); }, [&] { return reasoning_engine.stats(); }});
   const rpc::ClientAllowList allow_list(flags.shared.tls);
-  const planning::PlanningContext context{planning_engine.get(), &clock, &metrics, &allow_list};
+  const planning::PlanningContext context{planning_engine.get(), &clock, &planning_metrics,
+                                          &allow_list};
   AUTOMOT_ASSIGN_OR_RETURN(const auto planning_server,
                            planning::PlanningServer::Start(flags.planning.server, context));
   LogStart(flags, *planning_engine, isa);
-  AnnounceListening(
-      {{"planning", planning_server->address()}, {"reasoning", reasoning_server->address()}});
+  planning_metrics.SetReady(true);
+  AnnounceListening({{"planning", planning_server->address()},
+                     {"reasoning", reasoning_server->address()},
+                     {"metrics", metrics_server->address()}});
   signals.Wait();
+  planning_metrics.SetReady(false);
   // Plans first: what they may still need of the reasoning side is there until they are answered.
   planning_server->Drain();
   reasoning_server->Drain();
