@@ -1,44 +1,20 @@
 #include "common/metrics/metrics_server.h"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "tests/support/http_get.h"
 namespace automot::metrics {
 namespace {
 
+using test_support::HttpGet;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 constexpr MetricName kEaten{"eaten_total", "Apples eaten."};
-
-// The whole HTTP answer; empty where nothing listens.
-std::string Get(const std::string& address, const std::string& path) {
-  const size_t colon = address.rfind(':');
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(colon + 1))));
-  inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr);
-  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  std::string answer;
-  if (connect(socket, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0) {
-    const std::string request =
-        absl::StrCat("GET ", path, " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    if (send(socket, request.data(), request.size(), 0) == static_cast<ssize_t>(request.size())) {
-      char buffer[4096];
-      for (ssize_t n = 0; (n = recv(socket, buffer, sizeof(buffer), 0)) > 0;) {
-        answer.append(buffer, static_cast<size_t>(n));
-      }
-    }
-  }
-  close(socket);
-  return answer;
-}
 
 absl::Status StartStatus(const MetricsServerOptions& options) {
   const Registry registry;
@@ -52,14 +28,14 @@ TEST(MetricsServerTest, ServesTheRegistryOnThePortThatItPicked) {
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_THAT((*server)->address(), StartsWith("127.0.0.1:"));
   EXPECT_NE((*server)->address(), "127.0.0.1:0");
-  const std::string answer = Get((*server)->address(), "/metrics");
+  const std::string answer = HttpGet((*server)->address(), "/metrics");
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
   EXPECT_THAT(answer, HasSubstr("\neaten_total 7\n"));
-  EXPECT_THAT(Get((*server)->address(), "/etc/passwd"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(HttpGet((*server)->address(), "/etc/passwd"), HasSubstr(" 404 Not Found\r\n"));
 
   const std::string address = (*server)->address();
   server->reset();
-  EXPECT_EQ(Get(address, "/metrics"), "");
+  EXPECT_EQ(HttpGet(address, "/metrics"), "");
 }
 
 TEST(MetricsServerTest, ServesNoneWithoutAnAddress) {
