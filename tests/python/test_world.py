@@ -20,11 +20,16 @@ def vehicle(**changes: bool) -> SimpleNamespace:
 
 
 def test_steering_to_the_right_is_negative_in_metadrive():
-    assert to_metadrive_action(Control(steer=0.25, throttle=0.5, brake=0.0)) == [-0.25, 0.5]
+    assert to_metadrive_action(Control(steer=0.25, throttle=0.5, brake=0.0), 5.0) == [-0.25, 0.5]
 
 
 def test_braking_is_negative_throttle_and_wins_over_throttle():
-    assert to_metadrive_action(Control(steer=0.0, throttle=0.7, brake=1.0)) == [0.0, -1.0]
+    assert to_metadrive_action(Control(steer=0.0, throttle=0.7, brake=1.0), 5.0) == [0.0, -1.0]
+
+
+def test_brake_is_eased_at_a_stop_but_not_let_go():
+    _, pedal = to_metadrive_action(Control(steer=0.0, throttle=0.0, brake=1.0), 0.1)
+    assert -0.2 < pedal < 0.0
 
 
 def test_arriving_is_told_even_when_a_line_is_touched():

@@ -34,6 +34,8 @@ TICK_US = 50_000
 TICK_S = TICK_US / 1e6
 _PHYSICS_STEP_S = 0.025
 _STANDING_SPEED_MPS = 0.1
+_HOLD_SPEED_MPS = 0.3
+_HOLD_BRAKE = 0.05
 
 
 class EpisodeEnd(enum.Enum):
@@ -152,7 +154,8 @@ class World:
 
     def step(self, control: Control) -> EpisodeEnd | None:
         """Drives one tick of 0.05 s; the reason when the episode has ended, else None."""
-        _, _, _, info = self._env.step(to_metadrive_action(control))
+        action = to_metadrive_action(control, float(self._env.vehicle.speed))
+        _, _, _, info = self._env.step(action)
         self._time_us += TICK_US
         self._ticks += 1
         yaw = float(self._env.vehicle.heading_theta)
@@ -201,10 +204,15 @@ class World:
         return Route(build_centre_line(roads, choose_lanes(roads, start)))
 
 
-def to_metadrive_action(control: Control) -> list[float]:
-    """MetaDrive's [steering, throttle or brake]: steering is negated, braking is negative throttle."""
-    pedal = -control.brake if control.brake > 0.0 else control.throttle
-    return [-control.steer, pedal]
+def to_metadrive_action(control: Control, speed_mps: float) -> list[float]:
+    """MetaDrive's [steering, throttle or brake]: steering is negated, braking is negative throttle.
+
+    A brake that stays on pushes MetaDrive's standing vehicle backwards, so at a stop it is eased.
+    """
+    if control.brake <= 0.0:
+        return [-control.steer, control.throttle]
+    eased = _HOLD_BRAKE if speed_mps < _HOLD_SPEED_MPS else 1.0
+    return [-control.steer, -control.brake * eased]
 
 
 def classify_end(info: dict[str, Any], vehicle: Any) -> EpisodeEnd | None:
