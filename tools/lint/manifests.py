@@ -133,7 +133,7 @@ def main(arguments: list[str]) -> int:
     if arguments[0] == "--rendered":
         kubectl = shutil.which("kubectl")
         if kubectl is None:
-            print("skipped: no kubectl on PATH to render the overlays with")
+            print("no kubectl on PATH to render the overlays with")
             return 77
         problems = rendered_problems(folder, kubectl)
     else:
