@@ -51,6 +51,8 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     rest += ["--seconds", str(options.seconds), "--seed", str(options.seed)]
     rest += ["--out", str(options.out), "--pace", options.pace]
     automot_drive.parse_arguments(rest)  # A wrong option ends here, before anything is started.
+    if options.fault and options.pace != "realtime":
+        parser.error("--fault needs --pace realtime: a stepped session waits for its context")
     if options.fault and not options.two_processes:
         print("--fault acts on the reasoning process: running with --two-processes", flush=True)
         options.two_processes = True

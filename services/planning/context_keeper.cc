@@ -139,6 +139,7 @@ void ContextKeeper::OnLinkState(Session& session, context::LinkState state,
   s.link_message = why.ok() ? "" : std::string(why.message());
   if (state == context::LinkState::kUp) {
     s.attach_backoff = absl::ZeroDuration();
+    s.attach_wanted = false;  // the link came back by itself: another epoch would cost a refresh
   } else if (state == context::LinkState::kDown && !s.closed) {
     s.attach_backoff = s.attach_backoff == absl::ZeroDuration()
                            ? kFirstBackoff

@@ -46,6 +46,7 @@ def test_rule_of_the_checkpoint_that_is_unknown_gives_the_default_and_a_warning(
         ["--target-point-rule", "by_ear"],
         ["--fault", "melt@3", "--reasoning-pid", "1"],
         ["--fault", "freeze@3"],
+        ["--fault", "freeze@3", "--reasoning-pid", "1", "--pace", "max"],
         ["--fault", "restart@3", "--reasoning-pid", "1"],
     ],
 )

@@ -204,6 +204,8 @@ def _make_injector(options: argparse.Namespace) -> FaultInjector | None:
     if options.fault is None:
         return None
     plan = FaultPlan.parse(options.fault, options.fault_duration)
+    if options.pace != "realtime":
+        raise ValueError("--fault needs --pace realtime: a stepped session waits for its context")
     if options.reasoning_pid is None:
         raise ValueError("--fault needs --reasoning-pid (two processes)")
     return FaultInjector(plan, options.reasoning_pid, options.reasoning_command)

@@ -104,20 +104,36 @@ void ObservationOutbox::Acknowledge(const Batch& batch) {
       entry.sent = entry.sent || entry.frame == frame;
     }
   }
-  if (!batch.history_only) DropCandidate(batch);
+  if (batch.history_only || candidates_.empty() || candidates_.front() != batch.observation) return;
+  candidates_.pop_front();
+  submitted_.push_back(batch.observation);
+  if (submitted_.size() > (options_.lossless ? options_.lossless_capacity : 1)) {
+    submitted_.pop_front();
+  }
 }
 
 void ObservationOutbox::DropCandidate(const Batch& batch) {
-  if (!candidates_.empty() && candidates_.front() == batch.observation) candidates_.pop_front();
+  std::erase(candidates_, batch.observation);
+  std::erase(submitted_, batch.observation);
+}
+
+void ObservationOutbox::Answered(SessionTimeUs capture_us) {
+  std::erase_if(submitted_, [capture_us](const context::SlowObservationPtr& observation) {
+    return observation->ego.capture_time_us <= capture_us;
+  });
 }
 
 void ObservationOutbox::MarkUnsent() {
   for (Entry& entry : ring_) entry.sent = false;
+  candidates_.insert(candidates_.begin(), submitted_.begin(), submitted_.end());
+  submitted_.clear();
+  SetLossless(options_.lossless);
 }
 
 void ObservationOutbox::Clear() {
   ring_.clear();
   candidates_.clear();
+  submitted_.clear();
   carrier_.reset();
 }
 

@@ -18,7 +18,8 @@ using CameraFramePtr = std::shared_ptr<const CameraFrame>;
 
 // Not thread-safe. Two disciplines for refresh candidates, as the producer's: newest wins (one
 // waits), or lossless (a bounded queue, in order). Frames are kept in a bounded ring whatever
-// happens to candidates and links, and go out again after MarkUnsent.
+// happens to candidates and links, and go out again after MarkUnsent; so do candidates that were
+// taken but not answered, because what a producer had not finished is lost with its attachment.
 class ObservationOutbox {
  public:
   struct Options {
@@ -46,10 +47,12 @@ class ObservationOutbox {
   std::optional<Batch> Next() const;
   // The producer has `batch`.
   void Acknowledge(const Batch& batch);
-  // The producer will never take the candidate of `batch`.
+  // The producer will never answer the candidate of `batch`.
   void DropCandidate(const Batch& batch);
+  // A snapshot of `capture_us` is here: what is not newer needs no refresh any more.
+  void Answered(SessionTimeUs capture_us);
 
-  // A new producer: it has none of the frames.
+  // A new attachment: its producer has none of the frames and owes no answer yet.
   void MarkUnsent();
   // A new episode: nothing of the old one is wanted.
   void Clear();
@@ -71,6 +74,7 @@ class ObservationOutbox {
   Options options_;
   std::deque<Entry> ring_;                              // increasing capture times
   std::deque<context::SlowObservationPtr> candidates_;  // newest wins: at most one
+  std::deque<context::SlowObservationPtr> submitted_;   // with the producer, not answered
   context::SlowObservationPtr carrier_;  // newest observation: history travels with it
 };
 

@@ -76,6 +76,10 @@ ContextStream::Events SessionLink::StreamEvents() {
       .on_snapshot =
           [self](context::SnapshotPtr snapshot) {
             self->environment_.counters->received.fetch_add(1, std::memory_order_relaxed);
+            {
+              absl::MutexLock lock(&self->carry_->mutex);
+              self->carry_->outbox.Answered(snapshot->header.capture_time_us);
+            }
             self->pass_.Run([&] { self->receiver_->OnSnapshot(std::move(snapshot)); });
           },
       .on_failed =
@@ -200,6 +204,7 @@ void SessionLink::OnSubmitted(const ObservationOutbox::Batch& batch, const absl:
     ObservationOutbox::Batch taken = batch;
     taken.history_only = batch.history_only || busy;
     if (status.ok() || busy || refused) carry_->outbox.Acknowledge(taken);
+    if (refused) carry_->outbox.DropCandidate(taken);
   }
   if (refused) {
     environment_.counters->dropped.fetch_add(1, std::memory_order_relaxed);

@@ -67,6 +67,53 @@ TEST(ObservationOutbox, NewProducerGetsTheGridFirstThenTheRest) {
       << "the newest are what a later grid needs";
 }
 
+TEST(ObservationOutbox, NewAttachmentGetsWhatTheOldOneHadNotAnswered) {
+  ObservationOutbox outbox({.lossless = true});
+  for (const SessionTimeUs time : {0, 50, 100}) {
+    outbox.Add(At(time));
+    outbox.Acknowledge(*outbox.Next());
+  }
+  outbox.Answered(0);
+  outbox.Add(At(150));
+  outbox.MarkUnsent();
+  for (const SessionTimeUs time : {50, 100, 150}) {
+    const auto batch = outbox.Next();
+    ASSERT_TRUE(batch);
+    EXPECT_FALSE(batch->history_only);
+    EXPECT_EQ(batch->observation->ego.capture_time_us, time);
+    outbox.Acknowledge(*batch);
+  }
+  outbox.Answered(150);
+  outbox.MarkUnsent();
+  const auto rest = outbox.Next();
+  EXPECT_TRUE(rest && rest->history_only) << "all were answered: only frames go out again";
+}
+
+TEST(ObservationOutbox, WhereTheNewestWinsANewAttachmentGetsOnlyThat) {
+  ObservationOutbox outbox({});
+  outbox.Add(At(0));
+  outbox.Acknowledge(*outbox.Next());
+  outbox.MarkUnsent();
+  EXPECT_EQ(outbox.Next()->observation->ego.capture_time_us, 0);
+  outbox.Acknowledge(*outbox.Next());
+  outbox.Add(At(50));
+  outbox.MarkUnsent();
+  const auto batch = outbox.Next();
+  EXPECT_EQ(batch->observation->ego.capture_time_us, 50);
+  outbox.Acknowledge(*batch);
+  EXPECT_FALSE(outbox.Next());
+}
+
+TEST(ObservationOutbox, RefusedCandidateDoesNotComeBack) {
+  ObservationOutbox outbox({.lossless = true});
+  outbox.Add(At(0));
+  const auto batch = outbox.Next();
+  outbox.Acknowledge(*batch);
+  outbox.DropCandidate(*batch);
+  outbox.MarkUnsent();
+  EXPECT_TRUE(outbox.Next()->history_only);
+}
+
 TEST(ObservationOutbox, RingIsBounded) {
   ObservationOutbox outbox({.ring_frames = 4});
   for (int i = 0; i < 10; ++i) outbox.Add(At(i, true));
