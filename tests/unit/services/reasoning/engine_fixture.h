@@ -24,7 +24,7 @@ class EngineTest : public ::testing::Test {
           return absl::StatusOr<std::unique_ptr<UnderstandingExpert>>(
               std::make_unique<fakes::FakeUnderstandingExpert>(control));
         },
-        &clock_);
+        &clock_, events_);
     ASSERT_TRUE(engine_->WaitUntilReady(absl::Seconds(30)).ok());
     warm_up_encodings_ = control_->encoded;
     warm_up_prefills_ = control_->prefilled;
@@ -57,6 +57,7 @@ class EngineTest : public ::testing::Test {
 
   std::shared_ptr<fakes::FakeExpertControl> control_ = std::make_shared<fakes::FakeExpertControl>();
   ManualClock clock_;
+  ReasoningEvents* events_ = ReasoningEvents::None();  // outlives the engine
   std::unique_ptr<ReasoningEngine> engine_;
   int warm_up_encodings_ = 0, warm_up_prefills_ = 0, warm_up_layers_ = 0;
 };
