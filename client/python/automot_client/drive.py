@@ -41,7 +41,7 @@ class DriveOptions:
     blocks: int = 4
     pace: str = "realtime"
     planning_rate_hz: float = 20.0
-    reasoning_rate_hz: float = 2.0
+    reasoning_rate_hz: float = 4.0
     target_point_rule: str = "route_distance:8,20"
     video_seconds: float = 120.0
     out: str = "out/demo"
