@@ -37,6 +37,8 @@ class FakePlanning(planning_service_pb2_grpc.PlanningServiceServicer):
             ready=self.not_ready_answers < 0,
             lane=planning_service_pb2.SNAPSHOT_LANE_SHARED_MEMORY,
             target_point_rule="route_distance:8,20",
+            camera_width=1024,
+            camera_height=512,
         )
 
     def OpenSession(self, request, context):

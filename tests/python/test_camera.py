@@ -69,6 +69,13 @@ def test_picture_shows_sky_road_and_grass(straight_road):
     assert grass[1] > grass[2]
 
 
+def test_vehicle_behind_the_camera_is_not_drawn(straight_road):
+    renderer = CameraRenderer(straight_road)
+    behind = Box(-30.0, 0.0, 0.0, 4.5, 1.9, 1.4)
+    empty = renderer.render(ORIGIN, [])
+    assert np.array_equal(np.asarray(renderer.render(ORIGIN, [behind])), np.asarray(empty))
+
+
 def test_nearer_vehicle_hides_the_farther_one(straight_road):
     renderer = CameraRenderer(straight_road)
     near = Box(12.0, 0.0, 0.0, 4.5, 1.9, 2.6)

@@ -127,6 +127,12 @@ def test_reset_returns_the_new_episode(client):
         assert session.episode == 2
 
 
+def test_server_says_what_the_checkpoint_wants(client):
+    info = client.server_info()
+    assert info.camera_size == (1024, 512) and info.target_point_rule == "route_distance:8,20"
+    assert info.lane == "shared_memory" and not info.weights_trained
+
+
 def test_wait_ready_waits_until_the_service_says_so(client, server):
     server.planning.not_ready_answers = 2
     client.wait_ready(10.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import sys
 
@@ -12,6 +13,7 @@ from automot_client.bridge.world import EpisodeEnd, WorldState
 from automot_client.driving.faults import FaultEvent
 from automot_client.driving.loop import Progress
 from automot_client.geometry import Pose
+from automot_client.types import ServerInfo
 
 
 def progress(simulated_s: float, **changes: object) -> Progress:
@@ -38,6 +40,13 @@ def test_target_points_are_the_checkpoints_own_unless_asked_otherwise(capsys):
 def test_rule_of_the_checkpoint_that_is_unknown_gives_the_default_and_a_warning(capsys):
     assert drive.choose_target_point_rule(None, "by_ear") == "route_distance:8,20"
     assert "by_ear" in capsys.readouterr().err
+
+
+def test_pictures_have_the_size_that_the_server_declares():
+    server = ServerInfo("00", weights_trained=True, lane="grpc", camera_size=(1024, 512))
+    camera = drive.camera_for(server)
+    assert (camera.width, camera.height, camera.fov_deg) == (1024, 512, 110.0)
+    assert drive.camera_for(dataclasses.replace(server, camera_size=None)).width == 512
 
 
 @pytest.mark.parametrize(

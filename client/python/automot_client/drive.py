@@ -21,6 +21,7 @@ from automot_client.bridge.route import TargetPointRule
 from automot_client.client import SessionOptions
 from automot_client.driving.faults import FaultInjector, FaultPlan
 from automot_client.driving.planner_port import PlannerPort, ServicePlanner
+from automot_client.types import ServerInfo
 
 if TYPE_CHECKING:
     from automot_client.bridge.world import WorldOptions
@@ -147,7 +148,7 @@ def run(
         blocks=options.blocks,
         target_point_rule=options.target_point_rule,
     )
-    camera = CameraModel(*planner.info.camera_size) if planner.info.camera_size else CameraModel()
+    camera = camera_for(planner.info)
     recorder = RunRecorder(Path(options.out))
     world = World(world_options)
     try:
@@ -171,6 +172,11 @@ def run(
     print(report.text_summary(summary))
     print(f"report: {Path(options.out) / 'report.html'}")
     return summary
+
+
+def camera_for(server: ServerInfo) -> CameraModel:
+    """The camera that the server declares, else the default one."""
+    return CameraModel(*server.camera_size) if server.camera_size else CameraModel()
 
 
 def show_progress(progress: Progress) -> None:

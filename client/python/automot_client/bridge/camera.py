@@ -104,9 +104,11 @@ class CameraRenderer:
             pose.y + self.model.x_m * math.sin(pose.yaw),
             self.model.z_m,
         )
-        for box in sorted(vehicles, key=distance, reverse=True):
-            if distance(box) > _RANGE_M:
-                continue
+        ahead = _ahead(
+            np.array([(box.x, box.y) for box in vehicles]).reshape(-1, 2), pose, _RANGE_M
+        )
+        shown = [box for box, seen in zip(vehicles, ahead) if seen]
+        for box in sorted(shown, key=distance, reverse=True):
             for face in vehicle_faces(box, camera):
                 points = self.model.to_camera(face.points[:, :2], face.points[:, 2], pose)[None]
                 polygons, index = visible_polygons(points, self.model)
