@@ -2,10 +2,12 @@
 //
 //   PlannerClient::Options options;
 //   options.address = "127.0.0.1:50051";
-//   auto client = PlannerClient::Connect(options);               // waits until the service is
-//   ready auto session = (*client)->OpenSession("car-1", session_options); auto answer =
-//   (*session)->Plan(observation);                 // a trajectory in the ego frame of the
-//   observation
+//
+//   auto client = PlannerClient::Connect(options);  // waits until the service is ready
+//
+//   auto session = (*client)->OpenSession("car-1", session_options);
+//
+//   auto answer = (*session)->Plan(observation);  // a trajectory, ego frame of the observation
 //
 // Messages are automot.v1's (proto/automot/v1): units, frames and limits stand on their fields.
 #pragma once
@@ -34,11 +36,15 @@ class PlannerSession {
   struct PlanOptions {
     absl::Duration timeout;              // zero: the client's plan_timeout
     automot::v1::ContextChoice context;  // default: latest
+    automot::v1::OnExpired on_expired =
+        automot::v1::ON_EXPIRED_UNSPECIFIED;  // default: the session's
   };
 
-  // Plans one tick. The sequence is counted here. Errors: as PlanningService.Plan; a call that was
-  // retried and had been accepted before the connection broke ends as UNAVAILABLE, never as a
-  // second plan.
+  // Plans one tick. The sequence is counted here. Errors: as PlanningService.Plan. A tick is
+  // planned once at most: after UNAVAILABLE it is tried again under its own sequence, and where
+  // that had been accepted before the connection broke the call ends as UNAVAILABLE. A tick that
+  // was refused for load is tried again under the next sequence, because its observation was taken
+  // in.
   absl::StatusOr<automot::v1::PlanResponse> Plan(const automot::v1::Observation& observation,
                                                  const PlanOptions& options);
   absl::StatusOr<automot::v1::PlanResponse> Plan(const automot::v1::Observation& observation) {
@@ -50,6 +56,10 @@ class PlannerSession {
   absl::Status KeepAlive();
   absl::Status Close();
   absl::StatusOr<automot::v1::GetSessionStatusResponse> GetStatus();
+  // Leases the newest visible context for `ttl` of session time, so that `context.exactly` finds
+  // it.
+  absl::StatusOr<automot::v1::PinContextResponse> PinContext(absl::Duration ttl);
+  absl::Status ReleaseContext(uint64_t context_lease);
 
   const std::string& name() const { return name_; }
   // Lets another process take the session over.
@@ -63,6 +73,9 @@ class PlannerSession {
   struct Shared;
   PlannerSession(std::shared_ptr<Shared> shared, std::string name,
                  automot::v1::OpenSessionResponse opened);
+  // A request of this writer.
+  template <typename Request>
+  Request Written() const;
 
   std::shared_ptr<Shared> shared_;
   std::string name_;
@@ -83,10 +96,12 @@ class PlannerClient {
     RetryPolicy retry;
   };
 
-  // DEADLINE_EXCEEDED where the service is not ready within connect_timeout.
+  // DEADLINE_EXCEEDED where the service is not ready within connect_timeout; INVALID_ARGUMENT names
+  // the option; PERMISSION_DENIED where the service's allow-list does not know the client.
   static absl::StatusOr<std::unique_ptr<PlannerClient>> Connect(const Options& options);
 
-  // Opens a session, or takes one over with `resume_token`.
+  // Opens a session, or takes one over with `resume_token`. UNAVAILABLE where the connection broke
+  // after the service had opened it: the name is then taken until its lease ends.
   absl::StatusOr<std::unique_ptr<PlannerSession>> OpenSession(
       const std::string& name, const automot::v1::SessionOptions& options,
       const std::string& resume_token = "");
@@ -96,6 +111,7 @@ class PlannerClient {
  private:
   explicit PlannerClient(std::shared_ptr<PlannerSession::Shared> shared)
       : shared_(std::move(shared)) {}
+  absl::Status WaitUntilReady();
 
   std::shared_ptr<PlannerSession::Shared> shared_;
 };

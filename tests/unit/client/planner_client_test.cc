@@ -1,0 +1,261 @@
+// The client against a planning service whose answers the test writes: what is sent again, under
+// which sequence, and what never is.
+#include "client/planner_client.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/server_builder.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <mutex>
+#include <vector>
+
+namespace automot::client {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// Answers each call with the next status of its script, OK when that is empty. Thread-safe.
+class ScriptedService final : public v1::PlanningService::Service {
+ public:
+  struct Answer {
+    grpc::Status status;
+    int64_t retry_after_ms = 0;
+  };
+
+  grpc::Status GetPlanningStatus(grpc::ServerContext*, const v1::GetPlanningStatusRequest*,
+                                 v1::GetPlanningStatusResponse* response) override {
+    const std::lock_guard lock(mutex_);
+    response->set_ready(not_ready_-- <= 0);
+    return grpc::Status::OK;
+  }
+  grpc::Status OpenSession(grpc::ServerContext* call, const v1::OpenSessionRequest*,
+                           v1::OpenSessionResponse* response) override {
+    response->set_lease(3);
+    response->set_episode(1);
+    response->set_resume_token("token");
+    return Next(call, &opens_);
+  }
+  grpc::Status ResetSession(grpc::ServerContext*, const v1::ResetSessionRequest* request,
+                            v1::ResetSessionResponse* response) override {
+    response->set_episode(request->lease() == 3 ? 2 : 0);
+    return grpc::Status::OK;
+  }
+  grpc::Status CloseSession(grpc::ServerContext*, const v1::CloseSessionRequest*,
+                            v1::CloseSessionResponse*) override {
+    const std::lock_guard lock(mutex_);
+    ++closed_;
+    return grpc::Status::OK;
+  }
+  grpc::Status Plan(grpc::ServerContext* call, const v1::PlanRequest* request,
+                    v1::PlanResponse* response) override {
+    {
+      const std::lock_guard lock(mutex_);
+      requests_.push_back(*request);
+      const auto left = call->deadline() - std::chrono::system_clock::now();
+      deadlines_s_.push_back(std::chrono::duration<double>(left).count());
+    }
+    response->set_sequence(request->sequence());
+    return Next(call, &plans_);
+  }
+
+  void ScriptPlans(std::deque<Answer> answers) { Script(&plans_, std::move(answers)); }
+  void ScriptOpens(std::deque<Answer> answers) { Script(&opens_, std::move(answers)); }
+  void set_not_ready(int count) {
+    const std::lock_guard lock(mutex_);
+    not_ready_ = count;
+  }
+  std::vector<uint64_t> sequences() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<uint64_t> sequences;
+    for (const v1::PlanRequest& request : requests_) sequences.push_back(request.sequence());
+    return sequences;
+  }
+  v1::PlanRequest last_request() const {
+    const std::lock_guard lock(mutex_);
+    return requests_.back();
+  }
+  double last_deadline_s() const {
+    const std::lock_guard lock(mutex_);
+    return deadlines_s_.back();
+  }
+  int closed() const {
+    const std::lock_guard lock(mutex_);
+    return closed_;
+  }
+
+ private:
+  void Script(std::deque<Answer>* to, std::deque<Answer> answers) {
+    const std::lock_guard lock(mutex_);
+    *to = std::move(answers);
+  }
+  grpc::Status Next(grpc::ServerContext* call, std::deque<Answer>* script) {
+    const std::lock_guard lock(mutex_);
+    if (script->empty()) return grpc::Status::OK;
+    const Answer answer = script->front();
+    script->pop_front();
+    if (answer.retry_after_ms > 0) {
+      call->AddTrailingMetadata("automot-retry-after-ms", std::to_string(answer.retry_after_ms));
+    }
+    return answer.status;
+  }
+
+  mutable std::mutex mutex_;
+  std::deque<Answer> plans_, opens_;
+  std::vector<v1::PlanRequest> requests_;
+  std::vector<double> deadlines_s_;
+  int not_ready_ = 0;
+  int closed_ = 0;
+};
+
+const grpc::Status kGone(grpc::UNAVAILABLE, "gone");
+const grpc::Status kRepeated(grpc::ALREADY_EXISTS, "sequence 1 was accepted already");
+const grpc::Status kFull(grpc::RESOURCE_EXHAUSTED, "full");
+
+class PlannerClientTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(&service_);
+    server_ = builder.BuildAndStart();
+    options_.address = "127.0.0.1:" + std::to_string(port);
+    options_.plan_timeout = absl::Seconds(60);
+    options_.call_timeout = absl::Seconds(60);
+    options_.retry.initial_backoff = absl::Milliseconds(1);
+    options_.retry.max_backoff = absl::Milliseconds(1);
+  }
+  std::unique_ptr<PlannerSession> Open() {
+    client_ = *PlannerClient::Connect(options_);
+    return *client_->OpenSession("car", v1::SessionOptions());
+  }
+
+  ScriptedService service_;
+  std::unique_ptr<grpc::Server> server_;
+  PlannerClient::Options options_;
+  std::unique_ptr<PlannerClient> client_;
+};
+
+TEST_F(PlannerClientTest, ConnectWaitsUntilTheServiceIsReady) {
+  service_.set_not_ready(3);
+  EXPECT_TRUE(PlannerClient::Connect(options_).ok());
+}
+
+TEST_F(PlannerClientTest, ConnectEndsWithItsTimeoutAndNamesTheAddress) {
+  service_.set_not_ready(1'000'000);
+  options_.connect_timeout = absl::Milliseconds(60);
+  absl::Status status = PlannerClient::Connect(options_).status();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("still warming up"));
+  options_.address = "127.0.0.1:1";
+  status = PlannerClient::Connect(options_).status();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("127.0.0.1:1"));
+}
+
+TEST_F(PlannerClientTest, BadOptionsAreRefusedByName) {
+  options_.retry.max_attempts = 0;
+  EXPECT_TRUE(absl::IsInvalidArgument(PlannerClient::Connect(options_).status()));
+  options_.retry.max_attempts = 1;
+  options_.address = "nowhere";
+  EXPECT_TRUE(absl::IsInvalidArgument(PlannerClient::Connect(options_).status()));
+  options_.address = "127.0.0.1:1";
+  options_.tls.ca_file = "/nowhere.pem";
+  const absl::Status status = PlannerClient::Connect(options_).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("/nowhere.pem"));
+}
+
+TEST_F(PlannerClientTest, PlansCarryLeaseSequencePolicyAndDeadline) {
+  auto session = Open();
+  PlannerSession::PlanOptions plan;
+  plan.timeout = absl::Seconds(30);
+  plan.on_expired = v1::ON_EXPIRED_ANSWER;
+  plan.context.set_at_least_version(4);
+  v1::Observation seen;
+  seen.set_capture_time_us(5);
+  const auto answer = session->Plan(seen, plan);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->sequence(), 1U);
+  const v1::PlanRequest request = service_.last_request();
+  EXPECT_EQ(request.session(), "car");
+  EXPECT_EQ(request.lease(), 3U);
+  EXPECT_EQ(request.observation().capture_time_us(), 5);
+  EXPECT_EQ(request.context().at_least_version(), 4U);
+  EXPECT_EQ(request.on_expired(), v1::ON_EXPIRED_ANSWER);
+  EXPECT_LE(service_.last_deadline_s(), 31.0);
+  ASSERT_TRUE(session->Plan(seen).ok());
+  EXPECT_THAT(service_.sequences(), ElementsAre(1, 2));
+  EXPECT_GT(service_.last_deadline_s(), 31.0) << "plan_timeout of the client's options";
+}
+
+TEST_F(PlannerClientTest, BrokenConnectionIsTriedAgainUnderTheSameSequence) {
+  auto session = Open();
+  service_.ScriptPlans({{kGone}, {kGone}});
+  const auto answer = session->Plan(v1::Observation());
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_THAT(service_.sequences(), ElementsAre(1, 1, 1));
+}
+
+TEST_F(PlannerClientTest, PlanThatWasAcceptedBeforeTheBreakIsNeverPlannedTwice) {
+  auto session = Open();
+  service_.ScriptPlans({{kGone}, {kRepeated}});
+  const absl::Status status = session->Plan(v1::Observation()).status();
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("its answer is lost"));
+  EXPECT_THAT(service_.sequences(), ElementsAre(1, 1));
+  ASSERT_TRUE(session->Plan(v1::Observation()).ok());
+  EXPECT_THAT(service_.sequences(), ElementsAre(1, 1, 2));
+}
+
+TEST_F(PlannerClientTest, RepeatedSequenceWithoutABreakIsToldAsItIs) {
+  auto session = Open();
+  service_.ScriptPlans({{kRepeated}});
+  EXPECT_TRUE(absl::IsAlreadyExists(session->Plan(v1::Observation()).status()));
+  EXPECT_EQ(service_.sequences().size(), 1U);
+}
+
+TEST_F(PlannerClientTest, RefusedForLoadIsTriedAgainUnderTheNextSequence) {
+  auto session = Open();
+  service_.ScriptPlans({{kFull, 1}, {kGone}, {kFull, 2}});
+  ASSERT_TRUE(session->Plan(v1::Observation()).ok());
+  EXPECT_THAT(service_.sequences(), ElementsAre(1, 2, 2, 3));
+  service_.ScriptPlans({{kFull}});
+  EXPECT_TRUE(absl::IsResourceExhausted(session->Plan(v1::Observation()).status()))
+      << "without a delay there is no use in trying";
+}
+
+TEST_F(PlannerClientTest, AttemptsAreBounded) {
+  options_.retry.max_attempts = 3;
+  auto session = Open();
+  service_.ScriptPlans({{kGone}, {kGone}, {kGone}, {kGone}});
+  EXPECT_TRUE(absl::IsUnavailable(session->Plan(v1::Observation()).status()));
+  EXPECT_EQ(service_.sequences().size(), 3U);
+}
+
+TEST_F(PlannerClientTest, SessionThatWasOpenedBeforeTheBreakIsNotClaimed) {
+  client_ = *PlannerClient::Connect(options_);
+  service_.ScriptOpens({{kGone}, {grpc::Status(grpc::ALREADY_EXISTS, "open")}});
+  absl::Status status = client_->OpenSession("car", v1::SessionOptions()).status();
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("its token is lost"));
+  service_.ScriptOpens({{grpc::Status(grpc::ALREADY_EXISTS, "open")}});
+  status = client_->OpenSession("car", v1::SessionOptions()).status();
+  EXPECT_TRUE(absl::IsAlreadyExists(status)) << "somebody else's";
+}
+
+TEST_F(PlannerClientTest, SessionClosesOnceWhenItDies) {
+  {
+    auto session = Open();
+    EXPECT_EQ(session->resume_token(), "token");
+    ASSERT_TRUE(session->Reset().ok());
+    EXPECT_EQ(session->episode(), 2U);
+    ASSERT_TRUE(session->Close().ok());
+  }
+  EXPECT_EQ(service_.closed(), 1);
+}
+
+}  // namespace
+}  // namespace automot::client
