@@ -1,5 +1,7 @@
 #include "common/rpc/address.h"
 
+#include <arpa/inet.h>
+
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -7,40 +9,57 @@
 namespace automot::rpc {
 namespace {
 
+constexpr std::string_view kUnix = "unix:";
+constexpr std::string_view kDns = "dns:///";
+
 absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
 
-std::string_view Host(std::string_view address) {
-  const size_t colon = address.rfind(':');
-  return colon == std::string_view::npos ? address : address.substr(0, colon);
+bool StartsWith(std::string_view text, std::string_view prefix) {
+  return absl::StartsWith(View(text), View(prefix));
+}
+
+// host:port of `host:port` and `dns:///host:port`.
+std::string_view WithoutScheme(std::string_view address) {
+  if (StartsWith(address, kDns)) address.remove_prefix(kDns.size());
+  return address;
+}
+
+std::string_view HostOf(std::string_view address) { return address.substr(0, address.rfind(':')); }
+
+// A name that only begins like 127.0.0.0/8 may lead anywhere.
+bool IsLoopbackIpv4(const std::string& host) {
+  in_addr parsed{};
+  return inet_pton(AF_INET, host.c_str(), &parsed) == 1 && ntohl(parsed.s_addr) >> 24U == 127;
 }
 
 }  // namespace
 
 bool IsLoopback(std::string_view address) {
-  if (absl::StartsWith(View(address), "unix:")) return true;
-  const std::string_view host = Host(address);
-  return host == "localhost" || host == "[::1]" || absl::StartsWith(View(host), "127.");
+  if (StartsWith(address, kUnix)) return true;
+  const std::string host(HostOf(WithoutScheme(address)));
+  return host == "localhost" || host == "[::1]" || IsLoopbackIpv4(host);
 }
 
 absl::Status ValidateAddress(std::string_view flag, std::string_view address) {
-  if (absl::StartsWith(View(address), "unix:") && address.size() > 5) return absl::OkStatus();
-  if (absl::StartsWith(View(address), "dns:///")) address.remove_prefix(7);
-  const size_t colon = address.rfind(':');
+  if (StartsWith(address, kUnix) && address.size() > kUnix.size()) return absl::OkStatus();
+  const std::string_view rest = WithoutScheme(address);
+  const size_t colon = rest.rfind(':');
   int port = -1;
-  if (colon == std::string_view::npos || colon == 0 ||
-      !absl::SimpleAtoi(View(address.substr(colon + 1)), &port) || port < 0 || port > 65535) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        View(flag), " is '", View(address),
-        "'; expected host:port, unix:PATH or dns:///name:port with a port of 0 to 65535"));
-  }
-  return absl::OkStatus();
+  const bool has_port = colon != std::string_view::npos && colon > 0 &&
+                        absl::SimpleAtoi(View(rest.substr(colon + 1)), &port) && port >= 0 &&
+                        port <= 65535;
+  // An IPv6 address without brackets would give its last group away as the port.
+  const bool bare_ipv6 =
+      has_port && rest.front() != '[' && HostOf(rest).find(':') != std::string_view::npos;
+  if (has_port && !bare_ipv6) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      View(flag), " is '", View(address),
+      "'; expected host:port, unix:PATH or dns:///name:port with a port of 0 to 65535"));
 }
 
 std::string WithPort(std::string_view address, int port) {
-  if (absl::StartsWith(View(address), "unix:") || absl::StartsWith(View(address), "dns:")) {
-    return std::string(address);
-  }
-  return absl::StrCat(View(Host(address)), ":", port);
+  if (StartsWith(address, kUnix)) return std::string(address);
+  return absl::StrCat(View(HostOf(address)), ":", port);
 }
 
 }  // namespace automot::rpc

@@ -15,7 +15,7 @@ bool IsLoopback(std::string_view address);
 // 65535.
 absl::Status ValidateAddress(std::string_view flag, std::string_view address);
 
-// Replaces the port of `host:port` by `port`; other forms are returned as they are.
+// Replaces the port by `port`; a Unix socket has none and is returned as it is.
 std::string WithPort(std::string_view address, int port);
 
 }  // namespace automot::rpc

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/rpc/address.h"
+#include "common/status/status_macros.h"
 
 namespace automot::rpc {
 namespace {
@@ -19,14 +20,26 @@ absl::StatusOr<std::string> ReadFile(const std::string& flag, const std::string&
   return text.str();
 }
 
+// What is asked for and could not be given must not pass for less.
+absl::Status CheckTogether(const TlsOptions& options) {
+  if (options.certificate_file.empty() && !options.key_file.empty()) {
+    return absl::InvalidArgumentError("--tls-key needs --tls-cert");
+  }
+  if (options.certificate_file.empty() && !options.client_ca_file.empty()) {
+    return absl::InvalidArgumentError("--tls-client-ca needs --tls-cert and --tls-key");
+  }
+  if (options.client_ca_file.empty() && !options.allowed_clients.empty()) {
+    return absl::InvalidArgumentError("--tls-allowed-client needs --tls-client-ca");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentialsFor(
     const std::string& address, const TlsOptions& options) {
+  AUTOMOT_RETURN_IF_ERROR(CheckTogether(options));
   if (options.certificate_file.empty()) {
-    if (!options.client_ca_file.empty()) {
-      return absl::InvalidArgumentError("--tls-client-ca needs --tls-cert and --tls-key");
-    }
     if (!IsLoopback(address) && !options.insecure) {
       return absl::InvalidArgumentError(absl::StrCat(
           "address '", address,
@@ -52,7 +65,12 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentialsFor(
 
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ChannelCredentialsFor(
     const ChannelTlsOptions& options) {
-  if (options.ca_file.empty()) return grpc::InsecureChannelCredentials();
+  if (options.ca_file.empty()) {
+    if (options.certificate_file.empty() && options.key_file.empty()) {
+      return grpc::InsecureChannelCredentials();
+    }
+    return absl::InvalidArgumentError("a client certificate needs the CA file of the service");
+  }
   grpc::SslCredentialsOptions ssl;
   auto ca = ReadFile("CA file", options.ca_file);
   if (!ca.ok()) return ca.status();

@@ -1,6 +1,5 @@
 #include "common/rpc/status_conversion.h"
 
-#include <algorithm>
 #include <string>
 
 namespace automot::rpc {
@@ -10,11 +9,13 @@ constexpr size_t kMaxMessageBytes = 4096;
 
 }  // namespace
 
+std::string BoundedMessage(const absl::Status& status) {
+  return std::string(status.message().substr(0, kMaxMessageBytes));
+}
+
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  const absl::string_view message = status.message();
-  return {static_cast<grpc::StatusCode>(status.raw_code()),
-          std::string(message.substr(0, std::min(message.size(), kMaxMessageBytes)))};
+  return {static_cast<grpc::StatusCode>(status.raw_code()), BoundedMessage(status)};
 }
 
 absl::Status FromGrpcStatus(const grpc::Status& status) {

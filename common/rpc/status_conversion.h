@@ -3,11 +3,16 @@
 
 #include <grpcpp/support/status.h>
 
+#include <string>
+
 #include "absl/status/status.h"
 
 namespace automot::rpc {
 
-// Messages longer than 4 KiB are cut, so that an error never outgrows HTTP/2's header limits.
+// The message, cut after 4 KiB: an error never outgrows HTTP/2's header limits and never echoes
+// what was absurd.
+std::string BoundedMessage(const absl::Status& status);
+
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
 absl::Status FromGrpcStatus(const grpc::Status& status);
