@@ -165,6 +165,8 @@ class SnapshotStore {
   // DEADLINE_EXCEEDED: how many are left; they stay valid.
   absl::Status Drain(absl::Duration deadline);
 
+  // Versions that readers of `session` can reach; 0 where it is not open. Takes the mutex.
+  uint32_t Retained(SessionHandle session) { return table_.Retained(session); }
   // Counters and gauges; takes the mutex.
   StoreStats stats() const { return table_.stats(); }
 

@@ -323,4 +323,10 @@ StoreStats VersionTable::stats() const {
   return stats;
 }
 
+uint32_t VersionTable::Retained(SessionHandle handle) {
+  const std::lock_guard lock(mutex_);
+  const Session* const session = Lookup(handle);
+  return session == nullptr ? 0 : static_cast<uint32_t>(views_[session->view].cells.size());
+}
+
 }  // namespace automot::context

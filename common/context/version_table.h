@@ -107,6 +107,7 @@ class VersionTable {
   // Polls, so that releasing a handle stays a single store.
   uint32_t AwaitNoPins(absl::Duration deadline) const;
   StoreStats stats() const;
+  uint32_t Retained(SessionHandle session);
 
  private:
   static constexpr uint32_t kClaimed = UINT32_MAX;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/conversion/geometry.h"
 #include "common/status/status_macros.h"
 
@@ -16,6 +17,9 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "tensor bytes are little-endian");
 
 constexpr double kMinSpeedMps = -50.0, kMaxSpeedMps = 100.0;
+// Limits of observation.proto and geometry.proto: sums and differences stay finite.
+constexpr SessionTimeUs kMaxTimeUs = 9'000'000'000'000'000;
+constexpr double kMaxCoordinate = 1e8;
 constexpr int kBevCells = 64;
 constexpr uint8_t kMaxCount = 5;
 
@@ -29,10 +33,17 @@ absl::Status CheckFinite(const char* field, double value) {
   return Invalid(field, " is ", value, "; it must be finite");
 }
 
+absl::Status CheckTime(const char* field, SessionTimeUs time) {
+  if (time >= -kMaxTimeUs && time <= kMaxTimeUs) return absl::OkStatus();
+  return Invalid(field, " is ", time, "; the limits are ", -kMaxTimeUs, " and ", kMaxTimeUs);
+}
+
 absl::Status CheckPoint(const char* field, bool present, const v1::Vec2& point) {
   if (!present) return Invalid(field, " is missing");
-  if (std::isfinite(point.x()) && std::isfinite(point.y())) return absl::OkStatus();
-  return Invalid(field, " is (", point.x(), ", ", point.y(), "); it must be finite");
+  const auto fits = [](double value) { return std::abs(value) <= kMaxCoordinate; };  // not NaN
+  if (fits(point.x()) && fits(point.y())) return absl::OkStatus();
+  return Invalid(field, " is (", point.x(), ", ", point.y(), "); it must be finite, at most ",
+                 kMaxCoordinate, " either way");
 }
 
 std::vector<float> Floats(const std::string& bytes) {
@@ -48,8 +59,14 @@ std::string Bytes(const std::vector<float>& values) {
 // ----------------------------------------------------------------------------------------------------
 // From the wire
 
+// The picture's own error under the name of its field.
+absl::Status PictureError(const absl::Status& status) {
+  return Invalid("camera_images.data: ", absl::StripPrefix(status.message(), "image: "));
+}
+
 absl::StatusOr<RgbImage> RawImage(const v1::CameraImage& proto, const ObservationLimits& limits) {
-  AUTOMOT_RETURN_IF_ERROR(image::CheckSize(proto.width(), proto.height(), limits.image));
+  const absl::Status fits = image::CheckSize(proto.width(), proto.height(), limits.image);
+  if (!fits.ok()) return PictureError(fits);
   const std::size_t expected = std::size_t{proto.width()} * proto.height() * 3;
   if (proto.data().size() != expected) {
     return Invalid("camera_images.data has ", proto.data().size(), " bytes; RAW_RGB of ",
@@ -62,7 +79,9 @@ absl::StatusOr<RgbImage> RawImage(const v1::CameraImage& proto, const Observatio
 
 absl::StatusOr<RgbImage> EncodedImage(const v1::CameraImage& proto,
                                       const ObservationLimits& limits) {
-  AUTOMOT_ASSIGN_OR_RETURN(RgbImage image, image::DecodeImage(proto.data(), limits.image));
+  absl::StatusOr<RgbImage> decoded = image::DecodeImage(proto.data(), limits.image);
+  if (!decoded.ok()) return PictureError(decoded.status());
+  RgbImage& image = *decoded;
   const auto differs = [](uint32_t said, int is) {
     return said != 0 && said != static_cast<uint32_t>(is);
   };
@@ -70,7 +89,7 @@ absl::StatusOr<RgbImage> EncodedImage(const v1::CameraImage& proto,
     return Invalid("camera_images is ", image.width, " x ", image.height,
                    " pixels; width and height say ", proto.width(), " x ", proto.height());
   }
-  return image;
+  return decoded;
 }
 
 absl::Status FramesFromProto(const v1::Observation& proto, const ObservationLimits& limits,
@@ -127,6 +146,7 @@ absl::StatusOr<std::shared_ptr<const LidarHistogram>> HistogramFromProto(
 absl::StatusOr<LidarMeasurement> LidarFromProto(const v1::Lidar& proto, SessionTimeUs observed,
                                                 const ObservationLimits& limits) {
   const SessionTimeUs time = proto.has_capture_time_us() ? proto.capture_time_us() : observed;
+  AUTOMOT_RETURN_IF_ERROR(CheckTime("lidar.capture_time_us", time));
   LidarMeasurement lidar;
   lidar.half_sweep = proto.half_sweep();
   if (proto.has_histogram()) {
@@ -181,6 +201,7 @@ absl::Status MotionFromProto(const v1::EgoState& proto, EgoState* ego) {
 absl::StatusOr<EgoState> EgoFromProto(const v1::EgoState& proto, SessionTimeUs observed) {
   EgoState ego;
   ego.capture_time_us = proto.has_capture_time_us() ? proto.capture_time_us() : observed;
+  AUTOMOT_RETURN_IF_ERROR(CheckTime("ego_state.capture_time_us", ego.capture_time_us));
   AUTOMOT_RETURN_IF_ERROR(MotionFromProto(proto, &ego));
   if (proto.has_pose()) {
     AUTOMOT_RETURN_IF_ERROR(CheckPoint("ego_state.pose.position", proto.pose().has_position(),
@@ -222,6 +243,7 @@ void LidarToProto(const LidarMeasurement& lidar, v1::Lidar* proto) {
 absl::StatusOr<CameraFrame> CameraFrameFromProto(const v1::CameraImage& proto,
                                                  const ObservationLimits& limits) {
   if (!proto.has_capture_time_us()) return Invalid("camera_images.capture_time_us is missing");
+  AUTOMOT_RETURN_IF_ERROR(CheckTime("camera_images.capture_time_us", proto.capture_time_us()));
   if (!v1::ImageEncoding_IsValid(proto.encoding())) {
     return Invalid("camera_images.encoding is ", proto.encoding(), ", which is unknown");
   }
@@ -240,6 +262,7 @@ absl::StatusOr<Observation> ObservationFromProto(const v1::Observation& proto,
   if (!proto.has_capture_time_us()) return Invalid("observation.capture_time_us is missing");
   if (!proto.has_ego_state()) return Invalid("observation.ego_state is missing");
   if (!proto.has_route_target()) return Invalid("observation.route_target is missing");
+  AUTOMOT_RETURN_IF_ERROR(CheckTime("observation.capture_time_us", proto.capture_time_us()));
   Observation observation;
   observation.capture_time_us = proto.capture_time_us();
   AUTOMOT_ASSIGN_OR_RETURN(observation.ego,

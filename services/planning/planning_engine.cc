@@ -351,6 +351,7 @@ absl::StatusOr<SessionStatus> PlanningEngine::GetSessionStatus(const std::string
     status.latest = latest->id();
     status.latest_capture_us = latest->capture_time_us();
   }
+  status.retained = store_->Retained(session->store_handle);
   status.episode = session->episode.load(std::memory_order_acquire);
   status.parked = session->parked.load(std::memory_order_relaxed);
   status.answered = session->plans_answered.load(std::memory_order_relaxed);

@@ -146,7 +146,10 @@ void PlanningLoop::RunOne(PlanWork* work, bool may_park) {
   if (Refused(*work, start)) return Answer(work);
   if (!work->parked_at) work->result.queue_s = absl::ToDoubleSeconds(start - work->enqueued);
   if (tick_->Run(*work, may_park) == PlanTick::Outcome::kPark) {
-    if (!work->parked_at) work->parked_at = start;
+    if (!work->parked_at) {
+      work->parked_at = start;
+      work->session->parked.fetch_add(1, std::memory_order_relaxed);
+    }
     parked_.push_back(work);
     parked_count_.store(static_cast<uint32_t>(parked_.size()), std::memory_order_relaxed);
     return;
@@ -160,6 +163,7 @@ void PlanningLoop::RunOne(PlanWork* work, bool may_park) {
 }
 
 void PlanningLoop::Answer(PlanWork* work) {
+  if (work->parked_at) work->session->parked.fetch_sub(1, std::memory_order_relaxed);
   // Never full: it has room for every accepted plan.
   while (!answers_.TryPush(work)) std::this_thread::yield();
   responder_wakeup_.Notify();

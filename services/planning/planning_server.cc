@@ -16,6 +16,7 @@
 #include "services/planning/handlers/session_handlers.h"
 #include "services/planning/handlers/status_handlers.h"
 #include "services/planning/handlers/stream_plans_handler.h"
+#include "services/planning/session_options.h"
 
 namespace automot::planning {
 
@@ -105,6 +106,9 @@ class PlanningServer::Service final : public v1::PlanningService::CallbackServic
   ServerUnaryReactor* Answer(CallbackServerContext* call, const char* method, Handler handler,
                              const Request& request, Response* response) {
     absl::Status status = context_.allow_list->Check(*call, method);
+    if constexpr (requires { request.session(); }) {
+      if (status.ok()) status = ValidateSessionName(request.session());
+    }
     if (status.ok()) status = handler(context_, request, response);
     return Refuse(call, status);  // an OK status finishes the call with the response
   }

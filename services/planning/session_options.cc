@@ -8,7 +8,6 @@
 namespace automot::planning {
 namespace {
 
-constexpr size_t kMaxNameBytes = 128;
 constexpr SessionTimeUs kMaxSimulatedLatencyUs = 10'000'000;
 constexpr SessionTimeUs kMaxLimitUs = 3'600'000'000;
 
@@ -53,9 +52,9 @@ absl::Status ValidateSessionOptions(const SessionOptions& options) {
 absl::Status ValidateSessionName(const std::string& name) {
   const bool printable =
       std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c <= '~'; });
-  if (!name.empty() && name.size() <= kMaxNameBytes && printable) return absl::OkStatus();
+  if (!name.empty() && name.size() <= kMaxSessionNameBytes && printable) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("session has ", name.size(),
-                                                 " bytes; expected 1 to ", kMaxNameBytes,
+                                                 " bytes; expected 1 to ", kMaxSessionNameBytes,
                                                  " printable ASCII characters without spaces"));
 }
 

@@ -2,6 +2,7 @@
 // defaults filled in.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -40,6 +41,8 @@ struct SessionOptions {
 
 // INVALID_ARGUMENT naming field, value and limit.
 absl::Status ValidateSessionOptions(const SessionOptions& options);
+
+inline constexpr size_t kMaxSessionNameBytes = 128;
 
 // INVALID_ARGUMENT unless `name` has 1 to 128 printable ASCII characters.
 absl::Status ValidateSessionName(const std::string& name);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "services/planning/action_expert.h"
+#include "tests/fakes/gate.h"
 
 namespace automot::planning {
 
@@ -48,6 +49,7 @@ class FakeActionExpert final : public ActionExpert {
   absl::Status Plan(const PlanFeatures& features, const PreparedContext& context,
                     PlanOutput* output) override {
     plans_.fetch_add(1, std::memory_order_relaxed);
+    if (fakes::Gate* gate = gate_.load(std::memory_order_acquire)) gate->Pass();
     if (fail_.load(std::memory_order_relaxed)) return absl::InternalError("asked to fail");
     const auto& fake = static_cast<const FakePreparedContext&>(context);
     for (int i = 0; i < kRoutePoints; ++i) output->trajectory.route[i] = {1.0 + i, 0.0};
@@ -61,16 +63,22 @@ class FakeActionExpert final : public ActionExpert {
       output->decision.slots[i].time_us = features.capture_time_us + i * 1'000'000;
       output->decision.slots[i].longitudinal = LongitudinalAction::kKeep;
       output->decision.slots[i].text.Assign("keep");
+      output->decision.slots[i].probability = 0.75F;
     }
+    output->bev_encoder_s = 0.25;
+    output->action_expert_s = 0.5;
     return absl::OkStatus();
   }
 
   void set_fail(bool fail) { fail_.store(fail, std::memory_order_relaxed); }
+  // Each tick passes `gate`, which outlives the expert; null, the default: none.
+  void set_gate(fakes::Gate* gate) { gate_.store(gate, std::memory_order_release); }
   uint64_t plans() const { return plans_.load(std::memory_order_relaxed); }
 
  private:
   ActionExpertInfo info_;
   std::atomic<bool> fail_{false};
+  std::atomic<fakes::Gate*> gate_{nullptr};
   std::atomic<uint64_t> plans_{0};
 };
 

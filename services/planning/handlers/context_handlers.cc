@@ -12,7 +12,11 @@ namespace v1 = automot::v1;
 absl::Status HandlePinContext(const PlanningContext& context, const v1::PinContextRequest& request,
                               v1::PinContextResponse* response) {
   std::optional<SnapshotId> id;
-  if (request.has_snapshot()) id = SnapshotIdFromProto(request.snapshot());
+  if (request.has_snapshot()) {
+    AUTOMOT_RETURN_IF_ERROR(
+        CheckSnapshotSession("snapshot.session", request.snapshot(), request.session()));
+    id = SnapshotIdFromProto(request.snapshot());
+  }
   AUTOMOT_ASSIGN_OR_RETURN(
       const PlanningEngine::Pinned pinned,
       context.engine->PinContext(request.session(), request.lease(), id, request.ttl_us()));

@@ -25,7 +25,8 @@ absl::Status ValidateBatch(const v1::PlanBatchRequest& request) {
   absl::flat_hash_set<absl::string_view> sessions;
   for (const v1::PlanRequest& plan : request.plans()) {
     if (!sessions.insert(plan.session()).second) {
-      return absl::InvalidArgumentError(absl::StrCat("plans names session '", plan.session(),
+      return absl::InvalidArgumentError(absl::StrCat("plans names session '",
+                                                     plan.session().substr(0, kMaxSessionNameBytes),
                                                      "' twice; sessions of a batch are distinct"));
     }
   }
@@ -45,7 +46,7 @@ class PlanBatchReactor final : public grpc::ServerUnaryReactor {
     const absl::Duration arrived = context_.clock->Now();
     const absl::Duration deadline = DeadlineOf(*call_, *context_.clock);
     for (const v1::PlanRequest& plan : request.plans()) {
-      response_->add_results()->set_session(plan.session());
+      response_->add_results()->set_session(plan.session().substr(0, kMaxSessionNameBytes));
     }
     remaining_.store(request.plans_size(), std::memory_order_release);
     for (int i = 0; i < request.plans_size(); ++i) StartOne(i, request.plans(i), arrived, deadline);

@@ -7,6 +7,7 @@
 #include "common/conversion/decision.h"
 #include "common/conversion/observation.h"
 #include "common/conversion/reasons.h"
+#include "common/rpc/status_conversion.h"
 #include "common/status/status_macros.h"
 #include "services/planning/handlers/session_conversion.h"
 #include "services/planning/session.h"
@@ -66,13 +67,16 @@ void ProvenanceToProto(const PlanWork& work, const std::string& model_revision, 
   timing->set_total_s(absl::ToDoubleSeconds(now - work.arrived));
 }
 
-absl::StatusOr<ContextChoice> ContextChoiceFromProto(const v1::ContextChoice& proto) {
+absl::StatusOr<ContextChoice> ContextChoiceFromProto(const v1::ContextChoice& proto,
+                                                     const std::string& session) {
   ContextChoice choice;
   switch (proto.choice_case()) {
     case v1::ContextChoice::kExactly:
       if (proto.exactly().version() == 0) {
         return absl::InvalidArgumentError("context.exactly.version is 0; versions start at 1");
       }
+      AUTOMOT_RETURN_IF_ERROR(
+          CheckSnapshotSession("context.exactly.session", proto.exactly(), session));
       choice.kind = ContextChoice::Kind::kExactly;
       choice.id = SnapshotIdFromProto(proto.exactly());
       break;
@@ -88,6 +92,13 @@ absl::StatusOr<ContextChoice> ContextChoiceFromProto(const v1::ContextChoice& pr
 
 }  // namespace
 
+absl::Status CheckSnapshotSession(const char* field, const v1::SnapshotId& id,
+                                  const std::string& session) {
+  if (id.session().empty() || id.session() == session) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(field, " is '", id.session().substr(0, 128),
+                                                 "'; it must be empty or '", session, "'"));
+}
+
 SnapshotId SnapshotIdFromProto(const v1::SnapshotId& proto) {
   return {
       .session = 0, .episode = proto.episode(), .epoch = proto.epoch(), .version = proto.version()};
@@ -101,14 +112,16 @@ void SnapshotIdToProto(const SnapshotId& id, const std::string& session, v1::Sna
 }
 
 absl::StatusOr<PlanCall> PlanCallFromProto(const v1::PlanRequest& request) {
+  AUTOMOT_RETURN_IF_ERROR(ValidateSessionName(request.session()));
   PlanCall call;
   call.session = request.session();
   call.lease = request.lease();
   call.sequence = request.sequence();
-  AUTOMOT_ASSIGN_OR_RETURN(call.choice, ContextChoiceFromProto(request.context()));
+  AUTOMOT_ASSIGN_OR_RETURN(call.choice,
+                           ContextChoiceFromProto(request.context(), request.session()));
   if (request.on_expired() != v1::ON_EXPIRED_UNSPECIFIED) {
-    AUTOMOT_ASSIGN_OR_RETURN(call.on_expired,
-                             OnExpiredFromProto(request.on_expired(), OnExpired::kFallback));
+    AUTOMOT_ASSIGN_OR_RETURN(call.on_expired, OnExpiredFromProto("on_expired", request.on_expired(),
+                                                                 OnExpired::kFallback));
   }
   AUTOMOT_ASSIGN_OR_RETURN(call.observation,
                            conversion::ObservationFromProto(request.observation()));
@@ -140,7 +153,7 @@ void PlanResponseToProto(const PlanWork& work, const std::string& model_revision
 
 void PlanStatusToProto(const PlanAnswer& answer, v1::PlanStatus* proto) {
   proto->set_code(answer.status.raw_code());
-  proto->set_message(std::string(answer.status.message()));
+  proto->set_message(rpc::BoundedMessage(answer.status));
   if (answer.retry_after > absl::ZeroDuration()) {
     proto->set_retry_after_ms(std::max<int64_t>(1, absl::ToInt64Milliseconds(answer.retry_after)));
   }

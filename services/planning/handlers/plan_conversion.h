@@ -11,6 +11,10 @@
 
 namespace automot::planning {
 
+// INVALID_ARGUMENT naming `field` where `id` belongs to another session; an empty one means this.
+absl::Status CheckSnapshotSession(const char* field, const automot::v1::SnapshotId& id,
+                                  const std::string& session);
+
 // The session of the result is left 0: names become keys in the engine.
 SnapshotId SnapshotIdFromProto(const automot::v1::SnapshotId& proto);
 void SnapshotIdToProto(const SnapshotId& id, const std::string& session,

@@ -11,7 +11,7 @@ namespace {
 
 absl::Status UnknownValue(const char* field, int value) {
   return absl::InvalidArgumentError(
-      absl::StrCat("options.", field, " is ", value, "; this version does not know that value"));
+      absl::StrCat(field, " is ", value, "; this version does not know that value"));
 }
 
 absl::StatusOr<TimeMode> TimeModeFromProto(v1::TimeMode proto) {
@@ -24,7 +24,7 @@ absl::StatusOr<TimeMode> TimeModeFromProto(v1::TimeMode proto) {
     case v1::TIME_MODE_LOCKSTEP:
       return TimeMode::kLockstep;
     default:
-      return UnknownValue("time_mode", proto);
+      return UnknownValue("options.time_mode", proto);
   }
 }
 
@@ -38,7 +38,7 @@ absl::StatusOr<OnRouteChange> OnRouteChangeFromProto(v1::OnRouteChange proto) {
     case v1::ON_ROUTE_CHANGE_FALLBACK:
       return OnRouteChange::kFallback;
     default:
-      return UnknownValue("on_route_change", proto);
+      return UnknownValue("options.on_route_change", proto);
   }
 }
 
@@ -50,7 +50,7 @@ absl::StatusOr<OnMissingModality> OnMissingModalityFromProto(v1::OnMissingModali
     case v1::ON_MISSING_MODALITY_FLAG:
       return OnMissingModality::kFlag;
     default:
-      return UnknownValue("on_missing_modality", proto);
+      return UnknownValue("options.on_missing_modality", proto);
   }
 }
 
@@ -65,13 +65,14 @@ absl::StatusOr<OnNoContext> OnNoContextFromProto(v1::OnNoContext proto, TimeMode
     case v1::ON_NO_CONTEXT_PARK:
       return OnNoContext::kPark;
     default:
-      return UnknownValue("on_no_context", proto);
+      return UnknownValue("options.on_no_context", proto);
   }
 }
 
 }  // namespace
 
-absl::StatusOr<OnExpired> OnExpiredFromProto(v1::OnExpired proto, OnExpired fallback) {
+absl::StatusOr<OnExpired> OnExpiredFromProto(const char* field, v1::OnExpired proto,
+                                             OnExpired fallback) {
   switch (proto) {
     case v1::ON_EXPIRED_UNSPECIFIED:
       return fallback;
@@ -84,7 +85,7 @@ absl::StatusOr<OnExpired> OnExpiredFromProto(v1::OnExpired proto, OnExpired fall
     case v1::ON_EXPIRED_WAIT:
       return OnExpired::kWait;
     default:
-      return UnknownValue("on_expired", proto);
+      return UnknownValue(field, proto);
   }
 }
 
@@ -98,8 +99,9 @@ absl::StatusOr<SessionOptions> SessionOptionsFromProto(const v1::SessionOptions&
   if (proto.has_soft_staleness_us()) options.soft_staleness_us = proto.soft_staleness_us();
   if (proto.has_hard_staleness_us()) options.hard_staleness_us = proto.hard_staleness_us();
   if (proto.has_retention_us()) options.retention_us = proto.retention_us();
-  AUTOMOT_ASSIGN_OR_RETURN(options.on_expired,
-                           OnExpiredFromProto(proto.on_expired(), OnExpired::kFallback));
+  AUTOMOT_ASSIGN_OR_RETURN(
+      options.on_expired,
+      OnExpiredFromProto("options.on_expired", proto.on_expired(), OnExpired::kFallback));
   AUTOMOT_ASSIGN_OR_RETURN(options.on_route_change,
                            OnRouteChangeFromProto(proto.on_route_change()));
   AUTOMOT_ASSIGN_OR_RETURN(options.on_missing_modality,

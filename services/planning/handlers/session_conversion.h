@@ -10,7 +10,9 @@ namespace automot::planning {
 // INVALID_ARGUMENT naming field, value and limit. Defaults are filled in (semantics 4 and 6).
 absl::StatusOr<SessionOptions> SessionOptionsFromProto(const automot::v1::SessionOptions& proto);
 
-// UNSPECIFIED gives `fallback`; INVALID_ARGUMENT for a value that this version does not know.
-absl::StatusOr<OnExpired> OnExpiredFromProto(automot::v1::OnExpired proto, OnExpired fallback);
+// UNSPECIFIED gives `fallback`; INVALID_ARGUMENT, naming `field`, for a value that this
+// version does not know.
+absl::StatusOr<OnExpired> OnExpiredFromProto(const char* field, automot::v1::OnExpired proto,
+                                             OnExpired fallback);
 
 }  // namespace automot::planning

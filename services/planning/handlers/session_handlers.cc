@@ -10,7 +10,6 @@ namespace v1 = automot::v1;
 absl::Status HandleOpenSession(const PlanningContext& context,
                                const v1::OpenSessionRequest& request,
                                v1::OpenSessionResponse* response) {
-  AUTOMOT_RETURN_IF_ERROR(ValidateSessionName(request.session()));
   AUTOMOT_ASSIGN_OR_RETURN(const SessionOptions options,
                            SessionOptionsFromProto(request.options()));
   AUTOMOT_ASSIGN_OR_RETURN(

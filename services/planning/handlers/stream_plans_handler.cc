@@ -27,24 +27,19 @@ class StreamPlansReactor final
 
   void OnReadDone(bool ok) override {
     if (ok) StartPlan();
-    absl::MutexLock lock(&mutex_);
-    if (!ok) {
-      reads_done_ = true;
-    } else if (in_flight_ + unwritten_.size() < kMaxUnwritten) {
-      StartRead(&request_);
-    } else {
-      read_paused_ = true;
-    }
-    FinishIfDone();
+    Change([this, ok]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      reads_done_ = !ok;
+      read_paused_ = ok;
+    });
   }
 
   void OnWriteDone(bool ok) override {
-    absl::MutexLock lock(&mutex_);
-    unwritten_.pop_front();
-    writing_ = false;
-    if (!ok) broken_ = true;
-    if (broken_) unwritten_.clear();
-    Advance();
+    Change([this, ok]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      unwritten_.pop_front();
+      writing_ = false;
+      broken_ = broken_ || !ok;
+      if (broken_) unwritten_.clear();
+    });
   }
 
   void OnCancel() override {
@@ -78,13 +73,26 @@ class StreamPlansReactor final
       PlanResponseToProto(*answer.work, context_.engine->model().model_revision,
                           context_.clock->Now(), response->mutable_plan());
     }
-    absl::MutexLock lock(&mutex_);
-    --in_flight_;
-    if (!broken_) unwritten_.push_back(std::move(response));
-    Advance();
+    Change([this, &response]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      --in_flight_;
+      if (!broken_) unwritten_.push_back(std::move(response));
+    });
   }
 
-  void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  // Edits the state, then starts what it allows. Finish comes last and without the lock: the
+  // reactor may be deleted as soon as it is called.
+  template <typename Edit>
+  void Change(Edit edit) {
+    {
+      absl::MutexLock lock(&mutex_);
+      edit();
+      if (!Advance()) return;
+    }
+    Finish(grpc::Status::OK);
+  }
+
+  // True where the call is to be finished, once.
+  bool Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (!writing_ && !unwritten_.empty()) {
       writing_ = true;
       StartWrite(unwritten_.front().get());
@@ -93,13 +101,10 @@ class StreamPlansReactor final
       read_paused_ = false;
       StartRead(&request_);
     }
-    FinishIfDone();
-  }
-
-  void FinishIfDone() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (!reads_done_ || finished_ || writing_ || in_flight_ > 0 || !unwritten_.empty()) return;
+    if (!reads_done_ || finished_ || writing_ || in_flight_ > 0 || !unwritten_.empty())
+      return false;
     finished_ = true;
-    Finish(grpc::Status::OK);
+    return true;
   }
 
   const PlanningContext& context_;
