@@ -1,77 +1,27 @@
 // The program on the tiny checkpoint: what it says, and what the lane makes of a process that is
 // stopped, killed and ended.
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <nlohmann/json.hpp>
 
 #include "common/checkpoint/checkpoint.h"
 #include "services/planning/lane/grpc_snapshot_channel.h"
 #include "tests/fakes/recording_receiver.h"
 #include "tests/fakes/slow_observations.h"
+#include "tests/support/running_program.h"
 
 namespace automot {
 namespace {
 
 constexpr char kCheckpoint[] = AUTOMOT_SOURCE_DIR "/tests/golden/data/tiny";
 
-// A child process and what it writes to its standard output.
-class Program {
+// The program under test.
+class Program final : public support::RunningProgram {
  public:
-  explicit Program(std::vector<std::string> arguments) {
-    int ends[2];
-    EXPECT_EQ(::pipe(ends), 0);
-    arguments.insert(arguments.begin(), AUTOMOT_BIN_DIR "/automot-reasoning");
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      ::dup2(ends[1], STDOUT_FILENO);
-      ::close(ends[0]);
-      ::close(ends[1]);
-      ::execv(argv[0], argv.data());
-      ::_exit(127);
-    }
-    ::close(ends[1]);
-    output_ = ::fdopen(ends[0], "r");
-  }
-  ~Program() {
-    if (pid_ > 0) {
-      Signal(SIGKILL);
-      Wait();
-    }
-    ::fclose(output_);
-  }
-
-  std::string ReadLine() {
-    std::string line;
-    for (int c = ::fgetc(output_); c != EOF && c != '\n'; c = ::fgetc(output_))
-      line.push_back(static_cast<char>(c));
-    return line;
-  }
-  void Signal(int signal) const { ::kill(pid_, signal); }
-  // Exit status, or -signal.
-  int Wait() {
-    int status = 0;
-    ::waitpid(pid_, &status, 0);
-    pid_ = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  }
-
- private:
-  pid_t pid_ = -1;
-  FILE* output_ = nullptr;
+  explicit Program(const std::vector<std::string>& arguments)
+      : RunningProgram("automot-reasoning", arguments) {}
 };
 
-std::string AddressOf(Program& program) {
-  const auto event = nlohmann::json::parse(program.ReadLine(), nullptr, false);
-  EXPECT_EQ(event.value("event", ""), "listening");
-  return event.value("reasoning", "");
-}
+std::string AddressOf(Program& program) { return program.ReadAddress("reasoning"); }
 
 std::vector<std::string> Arguments(const std::string& address) {
   return {"--checkpoint",      kCheckpoint,   "--address",       address,

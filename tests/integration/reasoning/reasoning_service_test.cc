@@ -204,25 +204,25 @@ TEST_F(ServiceTest, HealthFollowsTheExpertAndTheDrain) {
   control_->prefill_gate.Close();  // the warm-up stands
   StartWithoutWaiting();
   const std::string service = "automot.v1.ReasoningService";
-  EXPECT_EQ(Health("live"), kServing);
-  EXPECT_EQ(Health(""), kNotServing);
-  EXPECT_EQ(Health(service), kNotServing);
+  EXPECT_EQ(Health("live"), HealthStatus::kServing);
+  EXPECT_EQ(Health(""), HealthStatus::kNotServing);
+  EXPECT_EQ(Health(service), HealthStatus::kNotServing);
   Subscription early(*stub_, SubscribeTo("car", 1));
   v1::SubscribeContextsResponse message;
   EXPECT_FALSE(early.Read(&message));
   EXPECT_EQ(early.Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
   control_->prefill_gate.Open();
-  while (Health(service) != kServing) {
+  while (Health(service) != HealthStatus::kServing) {
   }
-  EXPECT_EQ(Health(""), kServing);
+  EXPECT_EQ(Health(""), HealthStatus::kServing);
   Subscription owner(*stub_, SubscribeTo("car", 1));
   ASSERT_TRUE(owner.Read(&message));
   std::thread drain([this] { process_->server->Drain(); });
   ASSERT_TRUE(owner.Read(&message));
   EXPECT_TRUE(message.has_draining());
   EXPECT_EQ(message.draining().deadline_ms(), 20'000);
-  EXPECT_EQ(Health(service), kNotServing);
-  EXPECT_EQ(Health("live"), kServing);
+  EXPECT_EQ(Health(service), HealthStatus::kNotServing);
+  EXPECT_EQ(Health("live"), HealthStatus::kServing);
   owner.Cancel();
   drain.join();
 }

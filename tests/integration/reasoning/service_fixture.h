@@ -3,16 +3,15 @@
 
 #include <grpcpp/channel.h>
 #include <grpcpp/create_channel.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
-#include <future>
 #include <memory>
 #include <string>
 
 #include "automot/v1/reasoning_service.grpc.pb.h"
 #include "services/reasoning/reasoning_server.h"
 #include "tests/fakes/fake_understanding_expert.h"
+#include "tests/support/health_check.h"
 
 namespace automot {
 
@@ -87,27 +86,7 @@ class ServiceTest : public ::testing::Test {
     process_.reset();
   }
 
-  // grpc.health.v1.Health/Check without its generated code: a string field 1 out, an enum field 1
-  // back.
-  static constexpr char kServing = 1, kNotServing = 2;
-  char Health(const std::string& service) {
-    std::string request;
-    if (!service.empty())
-      request = std::string("\x0A") + static_cast<char>(service.size()) + service;
-    const grpc::Slice slice(request);
-    const grpc::ByteBuffer sent(&slice, 1);
-    grpc::ByteBuffer received;
-    grpc::ClientContext call;
-    SetDeadline(&call);
-    std::promise<grpc::Status> done;
-    grpc::GenericStub(channel_).UnaryCall(
-        &call, "/grpc.health.v1.Health/Check", {}, &sent, &received,
-        [&](grpc::Status status) { done.set_value(std::move(status)); });
-    if (!done.get_future().get().ok()) return 0;
-    grpc::Slice bytes;
-    EXPECT_TRUE(received.DumpToSingleSlice(&bytes).ok());
-    return bytes.size() == 2 ? static_cast<char>(bytes.begin()[1]) : 0;
-  }
+  HealthStatus Health(const std::string& service) const { return CheckHealth(channel_, service); }
 
   static v1::SubscribeContextsRequest SubscribeTo(const std::string& session, uint64_t epoch) {
     v1::SubscribeContextsRequest request;
