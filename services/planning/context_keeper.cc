@@ -22,124 +22,197 @@ uint64_t MintEpoch(uint64_t last) {
 
 }  // namespace
 
-class ContextKeeper::Receiver final : public context::SnapshotReceiver {
+// One session's place at the channel. `mutex` makes attaching and detaching exclude each other, so
+// that a session that is closed meanwhile is never attached again.
+class ContextKeeper::Link final : public context::SnapshotReceiver {
  public:
-  Receiver(ContextKeeper* keeper, std::shared_ptr<Session> session)
-      : keeper_(keeper), session_(std::move(session)) {}
+  Link(ContextKeeper* keeper, std::shared_ptr<Session> session)
+      : session(std::move(session)), keeper_(keeper) {}
 
   void OnSnapshot(context::SnapshotPtr snapshot) override {
-    keeper_->OnSnapshot(*session_, std::move(snapshot));
+    keeper_->OnSnapshot(*session, std::move(snapshot));
   }
   void OnRefreshFailed(uint64_t, SessionTimeUs capture_time_us, const absl::Status& why) override {
-    keeper_->metrics_->CountRefreshFailure();
-    AUTOMOT_LOG(kWarning, "refresh_failed",
-                {{"session", session_->name},
-                 {"capture_time_us", capture_time_us},
-                 {"why", why.ToString()}});
+    keeper_->OnRefreshFailed(*session, capture_time_us, why);
   }
   void OnLinkState(context::LinkState state, const absl::Status& why) override {
-    keeper_->OnLinkState(*session_, state, why);
+    keeper_->OnLinkState(*session, state, why);
   }
+
+  const std::shared_ptr<Session> session;
+  std::mutex mutex;
+  bool detached ABSL_GUARDED_BY(mutex) = false;
 
  private:
   ContextKeeper* const keeper_;
-  const std::shared_ptr<Session> session_;
 };
 
 ContextKeeper::ContextKeeper(ContextStore* store, ActionExpert* expert,
                              context::SnapshotChannel* channel, const Clock* clock,
-                             PlanningMetrics* metrics, std::function<void()> on_visible)
+                             PlanningMetrics* metrics, std::function<void()> on_event)
     : store_(store),
       expert_(expert),
       channel_(channel),
       clock_(clock),
       metrics_(metrics),
-      on_visible_(std::move(on_visible)) {}
+      on_event_(std::move(on_event)) {}
 
 ContextKeeper::~ContextKeeper() = default;
 
-void ContextKeeper::Attach(const std::shared_ptr<Session>& session) {
-  Receiver* receiver = nullptr;
+// Null where the session is closed: Detach, which comes after the closing, must find every link.
+std::shared_ptr<ContextKeeper::Link> ContextKeeper::LinkOf(
+    const std::shared_ptr<Session>& session) {
+  const std::lock_guard lock(mutex_);
   {
-    std::lock_guard lock(mutex_);
-    std::unique_ptr<Receiver>& slot = receivers_[session->key];
-    if (slot == nullptr) slot = std::make_unique<Receiver>(this, session);
-    receiver = slot.get();
+    const std::lock_guard session_lock(session->mutex);
+    if (session->state.closed) return nullptr;
   }
+  std::shared_ptr<Link>& link = links_[session->key];
+  if (link == nullptr) link = std::make_shared<Link>(this, session);
+  return link;
+}
+
+void ContextKeeper::Attach(const std::shared_ptr<Session>& session) {
+  const std::shared_ptr<Link> link = LinkOf(session);
+  if (link == nullptr) return;
+  const std::lock_guard lock(link->mutex);
+  if (!link->detached) AttachUnder(*link);
+}
+
+void ContextKeeper::AttachUnder(Link& link) {
+  Session& session = *link.session;
   context::AttachRequest request;
   {
-    std::lock_guard lock(session->mutex);
-    session->state.epoch = MintEpoch(session->state.epoch);
-    session->state.attach_wanted = false;
-    request.epoch = session->state.epoch;
+    const std::lock_guard lock(session.mutex);
+    session.state.epoch = MintEpoch(session.state.epoch);
+    session.state.attach_wanted = false;
+    request.epoch = session.state.epoch;
   }
-  request.session = session->key;
-  request.session_name = session->name;
-  request.episode = session->episode.load(std::memory_order_acquire);
-  request.reasoning_rate_hz = session->options.reasoning_rate_hz;
-  request.lossless = session->options.time_mode != TimeMode::kRealtime;
+  request.session = session.key;
+  request.session_name = session.name;
+  request.episode = session.episode.load(std::memory_order_acquire);
+  request.reasoning_rate_hz = session.options.reasoning_rate_hz;
+  request.lossless = session.options.time_mode != TimeMode::kRealtime;
   request.model_revision = expert_->info().model_revision;
-  absl::Status status = store_->Fence(session->store_handle, request.epoch);
-  session->announced_version.store(0, std::memory_order_release);
-  if (status.ok()) status = channel_->Attach(request, receiver);
-  if (!status.ok()) OnLinkState(*session, context::LinkState::kDown, status);
+  absl::Status status = store_->Fence(session.store_handle, request.epoch);
+  session.announced_version.store(0, std::memory_order_release);
+  session.epoch_in_force.store(request.epoch, std::memory_order_release);
+  if (status.ok()) status = channel_->Attach(request, &link);
+  if (!status.ok()) return OnLinkState(session, context::LinkState::kDown, status);
+  const std::lock_guard lock(session.mutex);
+  session.state.attached_epoch = request.epoch;
 }
 
 void ContextKeeper::Maintain(const std::shared_ptr<Session>& session) {
   {
-    std::lock_guard lock(session->mutex);
-    SessionState& state = session->state;
+    const std::lock_guard lock(session->mutex);
+    const SessionState& state = session->state;
     if (state.closed || !state.attach_wanted || clock_->Now() < state.next_attach) return;
   }
   Attach(session);
 }
 
 void ContextKeeper::Detach(const Session& session) {
+  std::shared_ptr<Link> link;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = links_.find(session.key);
+    if (at == links_.end()) return;
+    link = std::move(at->second);
+    links_.erase(at);
+  }
+  const std::lock_guard lock(link->mutex);
+  link->detached = true;
   channel_->Detach(session.key);
-  std::lock_guard lock(mutex_);
-  receivers_.erase(session.key);
 }
 
 void ContextKeeper::OnSnapshot(Session& session, context::SnapshotPtr snapshot) {
   const context::SnapshotHeader& header = snapshot->header;
-  const SnapshotId id = header.id;
-  const context::VersionInfo info{id, header.capture_time_us,
+  const context::VersionInfo info{header.id, header.capture_time_us,
                                   header.capture_time_us + session.options.simulated_latency_us};
   auto prepared = expert_->Prepare(snapshot);
   if (!prepared.ok()) {
-    session.snapshots_rejected.fetch_add(1, std::memory_order_relaxed);
-    metrics_->CountRejectedSnapshot("does_not_fit");
     AUTOMOT_LOG(kWarning, "snapshot_refused",
                 {{"session", session.name},
-                 {"version", id.version},
+                 {"version", info.id.version},
                  {"why", prepared.status().ToString()}});
-    return;
+    return OnRejected(session, info, "does_not_fit");
   }
   metrics_->ObserveSnapshot(*snapshot);
   const context::Rejection rejection =
       store_->Publish(session.store_handle, info, {std::move(snapshot), *std::move(prepared)});
-  if (rejection != context::Rejection::kNone) {
-    session.snapshots_rejected.fetch_add(1, std::memory_order_relaxed);
-    metrics_->CountRejectedSnapshot(context::ToString(rejection));
-    return;
-  }
-  session.announced_version.store(id.version, std::memory_order_release);
+  if (rejection == context::Rejection::kNone) return OnPublished(session, info);
+  OnRejected(session, info, context::ToString(rejection));
+}
+
+void ContextKeeper::OnPublished(Session& session, const context::VersionInfo& info) {
+  session.announced_version.store(info.id.version, std::memory_order_release);
   session.snapshots_published.fetch_add(1, std::memory_order_relaxed);
   store_->Expire(session.store_handle, info.capture_time_us - session.options.retention_us)
       .IgnoreError();
-  on_visible_();
+  {
+    const std::lock_guard lock(session.mutex);
+    context::SlowObservationPtr& awaited = session.state.awaited;
+    if (awaited != nullptr && awaited->frames.back()->capture_time_us <= info.capture_time_us) {
+      awaited.reset();
+    }
+  }
+  on_event_();
+}
+
+// What was fenced off or overtaken is no loss; a snapshot that this planner cannot use is.
+void ContextKeeper::OnRejected(Session& session, const context::VersionInfo& info,
+                               std::string_view why) {
+  session.snapshots_rejected.fetch_add(1, std::memory_order_relaxed);
+  metrics_->CountRejectedSnapshot(why);
+  const bool in_force = info.id.epoch == session.epoch_in_force.load(std::memory_order_acquire) &&
+                        info.id.episode == session.episode.load(std::memory_order_acquire);
+  if (in_force) NoticeLoss(session, info.capture_time_us);
+}
+
+void ContextKeeper::OnRefreshFailed(Session& session, SessionTimeUs capture_time_us,
+                                    const absl::Status& why) {
+  metrics_->CountRefreshFailure();
+  AUTOMOT_LOG(
+      kWarning, "refresh_failed",
+      {{"session", session.name}, {"capture_time_us", capture_time_us}, {"why", why.ToString()}});
+  // ABORTED: the episode or epoch of the refresh has ended. A new producer is asked again.
+  if (!absl::IsAborted(why)) NoticeLoss(session, capture_time_us);
+}
+
+// Plans that wait for this refresh go on with the context there is (promise 8 of the snapshot
+// path).
+void ContextKeeper::NoticeLoss(Session& session, SessionTimeUs capture_time_us) {
+  {
+    const std::lock_guard lock(session.mutex);
+    if (!session.state.ingest.Asked(capture_time_us)) return;
+    session.lost_refreshes.Add(capture_time_us);
+    context::SlowObservationPtr& awaited = session.state.awaited;
+    if (awaited != nullptr && awaited->frames.back()->capture_time_us == capture_time_us) {
+      awaited.reset();
+    }
+  }
+  on_event_();
+}
+
+// The producer of an earlier epoch may have died with the refresh that plans wait for.
+void ContextKeeper::OfferAgain(SessionState& state) {
+  if (state.awaited == nullptr || state.awaited_epoch == state.epoch) return;
+  const absl::Status offered = channel_->Submit(state.awaited);
+  if (offered.ok()) state.awaited_epoch = state.epoch;
+  if (!offered.ok()) metrics_->CountForwardFailure(offered.code());
 }
 
 void ContextKeeper::OnLinkState(Session& session, context::LinkState state,
                                 const absl::Status& why) {
-  metrics_->CountLinkState(state);
-  std::lock_guard lock(session.mutex);
+  const std::lock_guard lock(session.mutex);
   SessionState& s = session.state;
   s.link_state = state;
   s.link_message = why.ok() ? "" : std::string(why.message());
   if (state == context::LinkState::kUp) {
     s.attach_backoff = absl::ZeroDuration();
     s.attach_wanted = false;  // the link came back by itself: another epoch would cost a refresh
+    OfferAgain(s);
   } else if (state == context::LinkState::kDown && !s.closed) {
     s.attach_backoff = s.attach_backoff == absl::ZeroDuration()
                            ? kFirstBackoff
@@ -147,6 +220,7 @@ void ContextKeeper::OnLinkState(Session& session, context::LinkState state,
     s.next_attach = clock_->Now() + s.attach_backoff;
     s.attach_wanted = true;
   }
+  metrics_->CountLinkState(state);
   AUTOMOT_LOG(
       kInfo, "reasoning_link",
       {{"session", session.name}, {"state", context::ToString(state)}, {"why", s.link_message}});

@@ -2,13 +2,14 @@
 // and 5 of a tick.
 //
 // Threads: link threads call the receivers; handlers and maintenance call the rest. Never the
-// planning thread.
+// planning thread. Order of locks: a link's, then Session::mutex, then the channel's own.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -23,33 +24,42 @@ namespace automot::planning {
 
 class ContextKeeper {
  public:
-  // All pointers outlive the keeper. `on_visible` is called after each publication.
+  // All pointers outlive the keeper. `on_event` is called after each publication, and when a
+  // refresh that plans may wait for was lost.
   ContextKeeper(ContextStore* store, ActionExpert* expert, context::SnapshotChannel* channel,
-                const Clock* clock, PlanningMetrics* metrics, std::function<void()> on_visible);
+                const Clock* clock, PlanningMetrics* metrics, std::function<void()> on_event);
   ~ContextKeeper();
 
   // Mints an epoch, fences older producers, and asks for snapshots. A failure is retried by
-  // Maintain.
+  // Maintain. Nothing happens where the session is closed already.
   void Attach(const std::shared_ptr<Session>& session);
   // Attaches again where the link went down, with a bounded exponential delay.
   void Maintain(const std::shared_ptr<Session>& session);
+  // For good: the session is closed before.
   void Detach(const Session& session);
 
  private:
-  class Receiver;
+  class Link;
 
+  std::shared_ptr<Link> LinkOf(const std::shared_ptr<Session>& session);
+  void AttachUnder(Link& link);
   void OnSnapshot(Session& session, context::SnapshotPtr snapshot);
+  void OnPublished(Session& session, const context::VersionInfo& info);
+  void OnRejected(Session& session, const context::VersionInfo& info, std::string_view why);
+  void OnRefreshFailed(Session& session, SessionTimeUs capture_time_us, const absl::Status& why);
+  void NoticeLoss(Session& session, SessionTimeUs capture_time_us);
   void OnLinkState(Session& session, context::LinkState state, const absl::Status& why);
+  void OfferAgain(SessionState& state);
 
   ContextStore* const store_;
   ActionExpert* const expert_;
   context::SnapshotChannel* const channel_;
   const Clock* const clock_;
   PlanningMetrics* const metrics_;
-  const std::function<void()> on_visible_;
+  const std::function<void()> on_event_;
 
   std::mutex mutex_;
-  absl::flat_hash_map<uint64_t, std::unique_ptr<Receiver>> receivers_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint64_t, std::shared_ptr<Link>> links_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace automot::planning

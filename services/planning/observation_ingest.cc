@@ -1,6 +1,5 @@
 #include "services/planning/observation_ingest.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,8 +8,6 @@
 
 namespace automot::planning {
 namespace {
-
-constexpr SessionTimeUs kMaxSkewUs = 100'000;  // semantics 1
 
 absl::Status MissingModality(const char* field, const SessionOptions& options) {
   if (options.on_missing_modality == OnMissingModality::kFlag) return absl::OkStatus();
@@ -29,6 +26,7 @@ void ObservationIngest::Reset() {
   bev_camera_ = {};
   previous_half_.reset();
   route_revision_.reset();
+  rerouted_ = false;
   schedule_.Reset();
 }
 
@@ -54,12 +52,17 @@ absl::Status ObservationIngest::PrepareCamera(const Observation& observation,
                                               const ActionExpertInfo& model, Draft* draft) const {
   draft->bev_camera = bev_camera_;
   if (observation.camera_frames.empty()) return absl::OkStatus();
-  const CameraFrame& newest = observation.camera_frames.back();
-  if (newest.image->width != model.camera_width || newest.image->height != model.camera_height) {
+  for (size_t i = 0; i < observation.camera_frames.size(); ++i) {
+    const RgbImage& image = *observation.camera_frames[i].image;
+    if (image.width == model.camera_width && image.height == model.camera_height) continue;
     return absl::InvalidArgumentError(absl::StrCat(
-        "observation.camera_images[", observation.camera_frames.size() - 1, "] is ",
-        newest.image->width, "x", newest.image->height, "; the checkpoint's camera is ",
-        model.camera_width, "x", model.camera_height));
+        "observation.camera_images[", i, "] is ", image.width, "x", image.height,
+        "; the checkpoint's camera is ", model.camera_width, "x", model.camera_height));
+  }
+  const CameraFrame& newest = observation.camera_frames.back();
+  // A late frame completes the history only.
+  if (bev_camera_.image != nullptr && newest.capture_time_us < bev_camera_.capture_time_us) {
+    return absl::OkStatus();
   }
   draft->bev_camera = newest;
   if (!newest.was_jpeg) {
@@ -72,23 +75,29 @@ absl::Status ObservationIngest::PrepareCamera(const Observation& observation,
 absl::Status ObservationIngest::PrepareLidar(const Observation& observation, Draft* draft) {
   if (!observation.lidar) return absl::OkStatus();
   const LidarMeasurement& measurement = *observation.lidar;
+  if (measurement.points != nullptr) return PreparePoints(observation, draft);
   if (measurement.histogram != nullptr) {
     draft->lidar = measurement.histogram;
+    if (measurement.half_sweep || draft->lidar->half_sweep) draft->reasons.Add(Reason::kHalfSweep);
     return absl::OkStatus();
   }
-  if (measurement.points == nullptr) {  // "LiDAR saw nothing"
-    auto empty = std::make_shared<LidarHistogram>();
-    empty->capture_time_us = observation.capture_time_us;
-    empty->counts.assign(static_cast<size_t>(kLidarBins) * kLidarBins, 0);
-    draft->lidar = std::move(empty);
-    return absl::OkStatus();
-  }
-  // Without a pose two halves cannot be aligned: each is then a half of its own.
+  auto empty = std::make_shared<LidarHistogram>();  // the LiDAR saw nothing
+  empty->capture_time_us = observation.capture_time_us;
+  empty->counts.assign(static_cast<size_t>(kLidarBins) * kLidarBins, 0);
+  draft->lidar = std::move(empty);
+  return absl::OkStatus();
+}
+
+absl::Status ObservationIngest::PreparePoints(const Observation& observation, Draft* draft) {
+  const LidarMeasurement& measurement = *observation.lidar;
+  // Without a pose two halves cannot be aligned: each is then a half of its own. Across a jump in
+  // time the other half shows another place.
   const bool mergeable = measurement.half_sweep && observation.ego.pose.has_value();
+  const bool continues = mergeable && !draft->reasons.Has(Reason::kTimeJump);
   const lidar::HalfSweep current{measurement.points, observation.ego.pose.value_or(Pose2{})};
   AUTOMOT_ASSIGN_OR_RETURN(
       LidarHistogram histogram,
-      lidar::BuildSweep(current, measurement.half_sweep, mergeable ? previous_half_ : std::nullopt,
+      lidar::BuildSweep(current, measurement.half_sweep, continues ? previous_half_ : std::nullopt,
                         histogram_));
   if (histogram.half_sweep) draft->reasons.Add(Reason::kHalfSweep);
   if (mergeable) draft->half = current;
@@ -103,7 +112,7 @@ void ObservationIngest::ReportAges(const Observation& observation, const Draft& 
     ingested->camera_age_us = now - draft.bev_camera.capture_time_us;
   if (draft.lidar != nullptr) ingested->lidar_age_us = now - draft.lidar->capture_time_us;
   for (const auto& age : {ingested->camera_age_us, ingested->lidar_age_us}) {
-    if (age && std::abs(*age) > kMaxSkewUs) ingested->reasons.Add(Reason::kModalitySkew);
+    if (age && IsSkewed(now, now - *age)) ingested->reasons.Add(Reason::kModalitySkew);
   }
 }
 
@@ -111,9 +120,9 @@ context::SlowObservationPtr ObservationIngest::ForSlowPath(const Observation& ob
                                                            const Draft& draft,
                                                            const context::SlowObservation& identity,
                                                            IngestedObservation* ingested) {
-  const bool rerouted = route_revision_ && *route_revision_ != observation.target.route_revision;
+  rerouted_ |= route_revision_ && *route_revision_ != observation.target.route_revision;
   route_revision_ = observation.target.route_revision;
-  if (observation.camera_frames.empty()) {
+  if (observation.camera_frames.empty()) {  // a refresh needs a frame
     ingested->required_capture_us = schedule_.Required(observation.capture_time_us);
     return nullptr;
   }
@@ -126,12 +135,19 @@ context::SlowObservationPtr ObservationIngest::ForSlowPath(const Observation& ob
   slow->target = observation.target;
   slow->ego = observation.ego;
   slow->reasons = draft.reasons;
+  const bool rerouted = std::exchange(rerouted_, false);
   const bool due = schedule_.Offer(observation.capture_time_us,
                                    observation.camera_frames.back().capture_time_us, rerouted);
   slow->urgent = due && (rerouted || options_.time_mode != TimeMode::kRealtime);
   slow->history_only = !due;
   ingested->required_capture_us = schedule_.Required(observation.capture_time_us);
   return slow;
+}
+
+void ObservationIngest::Retract(const context::SlowObservation& slow,
+                                IngestedObservation* ingested) {
+  schedule_.Retract(slow.frames.back()->capture_time_us);
+  ingested->required_capture_us = schedule_.Required(*newest_time_us_);
 }
 
 absl::StatusOr<IngestedObservation> ObservationIngest::Take(const Observation& observation,

@@ -45,6 +45,11 @@ class ObservationIngest {
                                            const ActionExpertInfo& model, uint64_t session,
                                            uint32_t episode, uint64_t sequence);
 
+  // The refresh of `slow` will not be made: its own plan and later ones do not wait for it.
+  void Retract(const context::SlowObservation& slow, IngestedObservation* ingested);
+  // True where a refresh of the frame captured at `frame_us` was due in this episode.
+  bool Asked(SessionTimeUs frame_us) const { return schedule_.Asked(frame_us); }
+
   // A new episode: forgets time, camera, sweep and schedule.
   void Reset();
 
@@ -64,6 +69,7 @@ class ObservationIngest {
   absl::Status PrepareCamera(const Observation& observation, const ActionExpertInfo& model,
                              Draft* draft) const;
   absl::Status PrepareLidar(const Observation& observation, Draft* draft);
+  absl::Status PreparePoints(const Observation& observation, Draft* draft);
   void ReportAges(const Observation& observation, const Draft& draft,
                   IngestedObservation* ingested) const;
   context::SlowObservationPtr ForSlowPath(const Observation& observation, const Draft& draft,
@@ -77,6 +83,7 @@ class ObservationIngest {
   lidar::HistogramBuilder histogram_;
   RefreshSchedule schedule_;
   std::optional<uint64_t> route_revision_;
+  bool rerouted_ = false;  // since the last observation with a camera frame
 };
 
 }  // namespace automot::planning

@@ -29,20 +29,20 @@ absl::Status PlanFailureStatus(const PlanWork& work) {
           "context staleness is ", work.capture_time_us - work.result.snapshot_capture_us,
           " us; the hard limit is ", options.hard_staleness_us, " us and on_expired is REJECT"));
     case PlanFailure::kNoContext:
-      return absl::FailedPreconditionError(absl::StrCat(
-          "session '", work.session->name, "' has no context yet and on_no_context is REJECT"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("session '", work.session->name,
+                       "' has no context for this observation, and its policy for that is REJECT"));
     case PlanFailure::kContextNotFound:
       return absl::NotFoundError(absl::StrCat(
           "context.exactly: version ", work.choice.id.version, " of epoch ", work.choice.id.epoch,
           ", episode ", work.choice.id.episode, " is neither pinned nor retained"));
     case PlanFailure::kContextTooOld:
-      return absl::FailedPreconditionError(
-          absl::StrCat("context.at_least_version is ", work.choice.id.version,
-                       "; the newest visible version is ", work.result.snapshot.version));
+      return absl::FailedPreconditionError(absl::StrCat(
+          "context.at_least_version is ", work.choice.id.version,
+          "; the newest visible version of the current epoch is ", work.result.snapshot.version));
     case PlanFailure::kExpert:
-      return absl::InternalError("the action expert failed; see the service's log");
-    case PlanFailure::kDraining:
-      return absl::UnavailableError("the planning service is draining");
+      return absl::InternalError(
+          absl::StrCat("the action expert failed: ", work.expert_status.ToString()));
   }
   return absl::InternalError("unknown plan failure");
 }

@@ -33,8 +33,9 @@ absl::StatusOr<std::unique_ptr<PlanPipeline>> PlanPipeline::Create(ContextStore*
   return pipeline;
 }
 
-absl::StatusOr<ContextStore::Handle> PlanPipeline::PinFor(
-    const Session& session, const std::optional<SnapshotId>& id) const {
+absl::StatusOr<ContextStore::Handle> PlanPipeline::PinFor(const Session& session,
+                                                          const std::optional<SnapshotId>& id,
+                                                          SessionTimeUs now_us) const {
   ContextStore::Handle handle;
   for (const context::ReaderSlot reader : pin_readers_) {
     if (id) {
@@ -42,7 +43,7 @@ absl::StatusOr<ContextStore::Handle> PlanPipeline::PinFor(
       wanted.session = session.key;
       handle = store_->Specific(session.store_handle, reader, wanted);
     } else {
-      handle = store_->Latest(session.store_handle, reader);
+      handle = store_->LatestVisible(session.store_handle, reader, now_us);
     }
     if (handle) return handle;
     if (handle.miss() != context::Miss::kNoPinSlot) break;
@@ -68,6 +69,7 @@ void PlanPipeline::BeginEpisode(PlanWork& work) const {
 // False where the plan has failed.
 bool PlanPipeline::Acquire(PlanWork& work, Context* context) const {
   const Session& session = *work.session;
+  const bool exactly = work.choice.kind == ContextChoice::Kind::kExactly;
   if (work.pinned != nullptr) {
     context->served = &*work.pinned->handle;
     context->id = work.pinned->handle.id();
@@ -75,48 +77,71 @@ bool PlanPipeline::Acquire(PlanWork& work, Context* context) const {
     return true;
   }
   context->handle =
-      work.choice.kind == ContextChoice::Kind::kExactly
-          ? store_->Specific(session.store_handle, planner_reader_, work.choice.id)
-          : store_->LatestVisible(session.store_handle, planner_reader_, work.capture_time_us);
+      exactly ? store_->Specific(session.store_handle, planner_reader_, work.choice.id)
+              : store_->LatestVisible(session.store_handle, planner_reader_, work.capture_time_us);
   if (!context->handle) {
     if (context->handle.miss() == context::Miss::kUnknownSession) {
       work.result.failure = PlanFailure::kSessionClosed;
-    } else if (work.choice.kind == ContextChoice::Kind::kExactly) {
+    } else if (exactly) {
       work.result.failure = PlanFailure::kContextNotFound;
     }
     return work.result.failure == PlanFailure::kNone;
   }
-  context->served = &*context->handle;
   context->id = context->handle.id();
-  context->capture_us = context->handle.capture_time_us();
-  if (work.choice.kind == ContextChoice::Kind::kAtLeast &&
-      context->id.version < work.choice.id.version) {
-    work.result.snapshot = context->id;
-    work.result.failure = PlanFailure::kContextTooOld;
+  if (context->id.episode != work.episode) {  // reset since Run looked
+    work.result.failure = PlanFailure::kEpisodeEnded;
     return false;
   }
+  context->served = &*context->handle;
+  context->capture_us = context->handle.capture_time_us();
   const bool retained = work.capture_time_us - context->capture_us <= session.options.retention_us;
-  if (!retained && work.choice.kind == ContextChoice::Kind::kLatest) *context = {};
+  if (!retained && !exactly) *context = {};
   return true;
+}
+
+// False where a newer version was asked for than there is.
+bool PlanPipeline::NewEnough(PlanWork& work, const Context& context) const {
+  if (work.choice.kind != ContextChoice::Kind::kAtLeast) return true;
+  const uint64_t epoch = work.session->epoch_in_force.load(std::memory_order_acquire);
+  const bool current = context.served != nullptr && context.id.epoch == epoch;
+  if (current && context.id.version >= work.choice.id.version) return true;
+  if (current) work.result.snapshot = context.id;
+  work.result.failure = PlanFailure::kContextTooOld;
+  return false;
+}
+
+StalenessOutcome PlanPipeline::JudgeAbsence(PlanWork& work, StalenessInputs inputs) const {
+  PlanningState& state = work.session->planning;
+  {
+    const auto latest = store_->Latest(work.session->store_handle, planner_reader_);
+    inputs.newer_exists = latest && latest.capture_time_us() > work.capture_time_us;
+  }
+  inputs.had_context = state.had_context;
+  // A context that ran out of retention is one that expired.
+  if (state.had_context && !inputs.newer_exists) {
+    state.recovery.Observe({}, /*expired=*/true);
+    work.session->recovering.store(true, std::memory_order_relaxed);
+  }
+  return JudgeStaleness(inputs, work.session->options, work.on_expired);
 }
 
 StalenessOutcome PlanPipeline::Judge(PlanWork& work, const Context& context, bool may_park) const {
   PlanningState& state = work.session->planning;
+  const bool exactly = work.choice.kind == ContextChoice::Kind::kExactly;
   StalenessInputs inputs;
-  inputs.has_context = context.served != nullptr;
-  inputs.had_context = state.had_context;
-  inputs.may_wait = may_park;
-  if (context.served == nullptr) {
-    inputs.newer_exists =
-        static_cast<bool>(store_->Latest(work.session->store_handle, planner_reader_));
-    return JudgeStaleness(inputs, work.session->options, work.on_expired);
-  }
+  // Waiting changes nothing for a plan that names its context.
+  inputs.may_wait = may_park && !exactly;
+  if (context.served == nullptr) return JudgeAbsence(work, inputs);
   state.had_context = true;
+  inputs.has_context = true;
   inputs.staleness_us = work.capture_time_us - context.capture_us;
   inputs.route_changed =
       context.served->snapshot->header.prompt.route_revision != work.target.route_revision;
   StalenessOutcome outcome = JudgeStaleness(inputs, work.session->options, work.on_expired);
+  if (inputs.staleness_us < 0) outcome.reasons.Add(Reason::kContextFromFuture);
   if (outcome.verdict == PlanVerdict::kWait) return outcome;
+  // An old context that was asked for by name says nothing about the session's freshness.
+  if (exactly) return outcome;
   const bool hold = state.recovery.Observe(context.id, outcome.reasons.Has(Reason::kExpired));
   if (hold && work.on_expired == OnExpired::kFallback) outcome.verdict = PlanVerdict::kFallback;
   work.session->recovering.store(state.recovery.recovering(), std::memory_order_relaxed);
@@ -124,7 +149,7 @@ StalenessOutcome PlanPipeline::Judge(PlanWork& work, const Context& context, boo
 }
 
 bool PlanPipeline::WaitsForRefresh(const PlanWork& work, const Context& context) const {
-  return work.required_capture_us && work.choice.kind == ContextChoice::Kind::kLatest &&
+  return work.required_capture_us && work.choice.kind != ContextChoice::Kind::kExactly &&
          (context.served == nullptr || context.capture_us < *work.required_capture_us);
 }
 
@@ -137,7 +162,10 @@ void PlanPipeline::Describe(PlanWork& work, const Context& context) const {
   result.reasons.Merge(header.reasons);
   result.context_decision = context.served->snapshot->decision;
   const uint64_t announced = work.session->announced_version.load(std::memory_order_acquire);
-  result.version_gap = announced > context.id.version ? announced - context.id.version : 0;
+  const bool comparable =
+      context.id.epoch == work.session->epoch_in_force.load(std::memory_order_acquire);
+  result.version_gap =
+      comparable && announced > context.id.version ? announced - context.id.version : 0;
   result.travel = ComputeContextTravel(
       {header.prompt.pose, header.prompt.speed_mps, header.prompt.target_points[0]},
       {work.ego.pose, work.ego.speed_mps, work.target.current});
@@ -153,7 +181,8 @@ bool PlanPipeline::RunExpert(PlanWork& work, const Context& context) {
   features.speed_mps = work.ego.speed_mps;
   features.capture_time_us = work.capture_time_us;
   PlanOutput output;
-  if (!expert_->Plan(features, *context.served->prepared, &output).ok()) return false;
+  work.expert_status = expert_->Plan(features, *context.served->prepared, &output);
+  if (!work.expert_status.ok()) return false;
   PlanResult& result = work.result;
   result.trajectory = output.trajectory;
   result.decision = output.decision;
@@ -191,33 +220,41 @@ void PlanPipeline::Finish(PlanWork& work) const {
 }
 
 PlanTick::Outcome PlanPipeline::Run(PlanWork& work, bool may_park) {
-  PlanResult& result = work.result;
   if (work.episode != work.session->episode.load(std::memory_order_acquire)) {
-    result.failure = PlanFailure::kEpisodeEnded;
+    work.result.failure = PlanFailure::kEpisodeEnded;
     return Outcome::kAnswered;
   }
   BeginEpisode(work);
   Context context;
   if (!Acquire(work, &context)) return Outcome::kAnswered;
-  if (may_park && WaitsForRefresh(work, context)) return Outcome::kPark;
+  if (WaitsForRefresh(work, context)) {
+    // Its end is a snapshot at least as new, the loss of the refresh, or the park limit.
+    may_park = may_park && !work.session->lost_refreshes.Has(*work.required_capture_us);
+    if (may_park) return Outcome::kPark;
+  }
+  if (!NewEnough(work, context)) return Outcome::kAnswered;
   const StalenessOutcome outcome = Judge(work, context, may_park);
   if (outcome.verdict == PlanVerdict::kWait) return Outcome::kPark;
+  Plan(work, context, outcome);
+  return Outcome::kAnswered;
+}
 
+void PlanPipeline::Plan(PlanWork& work, const Context& context, const StalenessOutcome& outcome) {
+  PlanResult& result = work.result;
   result.reasons = work.ingest_reasons;
   result.reasons.Merge(outcome.reasons);
   Describe(work, context);
   if (outcome.verdict == PlanVerdict::kReject) {
     result.failure = context.served != nullptr ? PlanFailure::kExpired : PlanFailure::kNoContext;
-    return Outcome::kAnswered;
+    return;
   }
   if (outcome.verdict == PlanVerdict::kFallback) {
     RunFallback(work);
   } else if (!RunExpert(work, context)) {
     result.failure = PlanFailure::kExpert;
-    return Outcome::kAnswered;
+    return;
   }
   Finish(work);
-  return Outcome::kAnswered;
 }
 
 }  // namespace automot::planning

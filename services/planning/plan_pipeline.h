@@ -27,10 +27,11 @@ class PlanPipeline final : public PlanTick {
 
   Outcome Run(PlanWork& work, bool may_park) override;
 
-  // Pins a version for a client: `id`, or the newest. NOT_FOUND; RESOURCE_EXHAUSTED without a pin
-  // slot.
+  // Pins a version for a client: `id`, or the newest that is visible at `now_us` of session time.
+  // NOT_FOUND; RESOURCE_EXHAUSTED without a pin slot.
   absl::StatusOr<ContextStore::Handle> PinFor(const Session& session,
-                                              const std::optional<SnapshotId>& id) const;
+                                              const std::optional<SnapshotId>& id,
+                                              SessionTimeUs now_us) const;
 
   // Pin slots of each reader that Create registers.
   static constexpr uint32_t kPinsPerReader = 64;
@@ -52,7 +53,10 @@ class PlanPipeline final : public PlanTick {
   void BeginEpisode(PlanWork& work) const;
   bool Acquire(PlanWork& work, Context* context) const;
   bool WaitsForRefresh(const PlanWork& work, const Context& context) const;
+  bool NewEnough(PlanWork& work, const Context& context) const;
   StalenessOutcome Judge(PlanWork& work, const Context& context, bool may_park) const;
+  StalenessOutcome JudgeAbsence(PlanWork& work, StalenessInputs inputs) const;
+  void Plan(PlanWork& work, const Context& context, const StalenessOutcome& outcome);
   bool RunExpert(PlanWork& work, const Context& context);
   void RunFallback(PlanWork& work) const;
   void Describe(PlanWork& work, const Context& context) const;

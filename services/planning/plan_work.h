@@ -38,11 +38,10 @@ enum class PlanFailure : uint8_t {
   kEpisodeEnded,     // ABORTED: the session was reset meanwhile
   kSessionClosed,    // ABORTED
   kExpired,          // FAILED_PRECONDITION: on_expired = REJECT
-  kNoContext,        // FAILED_PRECONDITION: on_no_context = REJECT
+  kNoContext,        // FAILED_PRECONDITION: on_no_context or on_expired = REJECT
   kContextNotFound,  // NOT_FOUND: exactly(id)
   kContextTooOld,    // FAILED_PRECONDITION: at_least(version)
   kExpert,           // INTERNAL: the action expert failed
-  kDraining,         // UNAVAILABLE
 };
 
 // The filled answer; plain values of fixed size.
@@ -90,6 +89,7 @@ struct PlanWork {
 
   absl::Duration arrived;   // wall monotonic: the request came
   absl::Duration enqueued;  // wall monotonic: handed to the planning thread
+  uint64_t arrival = 0;     // order of arrival at the planning thread
   absl::Duration deadline = absl::InfiniteDuration();  // wall monotonic
   absl::Duration park_limit =
       absl::InfiniteDuration();  // wall monotonic: parked no longer than this
@@ -98,6 +98,7 @@ struct PlanWork {
   std::shared_ptr<std::atomic<bool>> cancelled;  // may be null
 
   PlanResult result;
+  absl::Status expert_status;           // with kExpert: what the expert said
   std::function<void(PlanWork&)> done;  // called once, on a responder thread
 };
 

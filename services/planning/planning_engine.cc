@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -12,16 +11,14 @@
 #include "common/concurrency/thread_placement.h"
 #include "common/logging/log.h"
 #include "common/status/status_macros.h"
-#include "services/planning/plan_failure.h"
 
 namespace automot::planning {
 namespace {
 
 constexpr std::chrono::milliseconds kMaintenancePeriod{50};
 constexpr absl::Duration kJanitorPeriod = absl::Milliseconds(20);
-constexpr size_t kMaxPinsPerSession = 4;
-constexpr SessionTimeUs kMaxPinUs = 60'000'000;
-constexpr uint32_t kMaxRetained = 16;
+constexpr uint32_t kEarlyRefreshes = 6;  // that changed routes may add to the schedule's
+constexpr uint32_t kMaxRetained = kMaxInvisibleVersions + kEarlyRefreshes + 2;
 
 absl::StatusOr<std::string> NewToken() {
   char bytes[16];
@@ -32,10 +29,9 @@ absl::StatusOr<std::string> NewToken() {
 
 // Simulated latency needs the versions that are published but not visible yet.
 uint32_t RetainedVersions(uint32_t wanted, const SessionOptions& options) {
-  const double invisible = std::ceil(static_cast<double>(options.simulated_latency_us) * 1e-6 *
-                                     options.reasoning_rate_hz);
-  return std::min<uint32_t>(kMaxRetained,
-                            std::max<uint32_t>(wanted, static_cast<uint32_t>(invisible) + 2));
+  if (options.simulated_latency_us == 0) return wanted;
+  const auto invisible = static_cast<uint32_t>(InvisibleVersions(options));
+  return std::clamp(invisible + kEarlyRefreshes + 2, wanted, kMaxRetained);
 }
 
 }  // namespace
@@ -101,6 +97,10 @@ absl::StatusOr<std::shared_ptr<Session>> PlanningEngine::OpenNew(const std::stri
       store_->Open(key, /*episode=*/1, RetainedVersions(options_.retained_versions, options)));
   auto session =
       std::make_shared<Session>(name, std::move(token), key, handle, options, std::move(histogram));
+  {
+    const std::lock_guard lock(session->mutex);
+    session->state.last_activity = clock_->Now();
+  }
   if (absl::Status status = sessions_.Insert(session); !status.ok()) {
     store_->Close(handle).IgnoreError();
     return status;
@@ -120,10 +120,6 @@ absl::StatusOr<OpenedSession> PlanningEngine::OpenSession(const std::string& nam
   }
   if (resume_token.empty()) {
     AUTOMOT_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, OpenNew(name, options));
-    {
-      std::lock_guard lock(session->mutex);
-      session->state.last_activity = clock_->Now();
-    }
     keeper_->Attach(session);
     metrics_->SetSessions(sessions_.size());
     AUTOMOT_LOG(kInfo, "session_opened", {{"session", name}});
@@ -160,6 +156,8 @@ absl::StatusOr<uint32_t> PlanningEngine::ResetSession(const std::string& name, u
     session->episode.store(episode, std::memory_order_release);
     session->state.ingest.Reset();
     session->state.pins.clear();
+    session->state.awaited.reset();
+    session->lost_refreshes.Clear();
     session->state.last_activity = clock_->Now();
   }
   const absl::Status told = channel_->Reset(session->key, episode);
@@ -181,16 +179,24 @@ absl::Status PlanningEngine::CloseSession(const std::string& name, uint64_t leas
 }
 
 void PlanningEngine::Forget(const std::shared_ptr<Session>& session) {
+  ForgetIf(session, [](const SessionState&) { return true; });
+}
+
+bool PlanningEngine::ForgetIf(const std::shared_ptr<Session>& session,
+                              absl::FunctionRef<bool(const SessionState&)> condition) {
   {
-    std::lock_guard lock(session->mutex);
-    if (std::exchange(session->state.closed, true)) return;
+    const std::lock_guard lock(session->mutex);
+    if (session->state.closed || !condition(session->state)) return false;
+    session->state.closed = true;
     session->state.pins.clear();
+    session->state.awaited.reset();
   }
   keeper_->Detach(*session);
   store_->Close(session->store_handle).IgnoreError();
   sessions_.Erase(*session);
   metrics_->SetSessions(sessions_.size());
-  loop_->Poke();
+  loop_->Poke();  // parked plans of the session end
+  return true;
 }
 
 absl::StatusOr<absl::Duration> PlanningEngine::KeepAlive(const std::string& name, uint64_t lease) {
@@ -199,138 +205,6 @@ absl::StatusOr<absl::Duration> PlanningEngine::KeepAlive(const std::string& name
   std::lock_guard lock(session->mutex);
   session->state.last_activity = clock_->Now();
   return options_.session_lease;
-}
-
-std::shared_ptr<const PinnedContext> PlanningEngine::FindPin(Session& session, SnapshotId id) {
-  id.session = session.key;
-  for (const std::shared_ptr<const PinnedContext>& pin : session.state.pins) {
-    if (pin->handle.id() == id) return pin;
-  }
-  return nullptr;
-}
-
-absl::StatusOr<std::unique_ptr<PlanWork>> PlanningEngine::Ingest(
-    const std::shared_ptr<Session>& session, PlanCall& call) {
-  auto work = std::make_unique<PlanWork>();
-  {
-    std::lock_guard lock(session->mutex);
-    SessionState& state = session->state;
-    if (state.closed)
-      return absl::NotFoundError(absl::StrCat("session '", call.session, "' is not open"));
-    if (state.lease != call.lease) {
-      return absl::AbortedError(absl::StrCat("lease is ", call.lease, "; session '", call.session,
-                                             "' is written under lease ", state.lease, " now"));
-    }
-    if (call.sequence == state.last_sequence && call.sequence != 0) {
-      return absl::AlreadyExistsError(
-          absl::StrCat("sequence ", call.sequence, " was accepted already"));
-    }
-    if (call.sequence <= state.last_sequence) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("sequence is ", call.sequence, "; it must be above ", state.last_sequence));
-    }
-    const uint32_t episode = session->episode.load(std::memory_order_relaxed);
-    AUTOMOT_ASSIGN_OR_RETURN(
-        IngestedObservation ingested,
-        state.ingest.Take(call.observation, expert_->info(), session->key, episode, call.sequence));
-    state.last_sequence = call.sequence;
-    state.last_activity = clock_->Now();
-    session->newest_sequence.store(call.sequence, std::memory_order_release);
-    std::erase_if(state.pins, [&](const std::shared_ptr<const PinnedContext>& pin) {
-      return pin->expires_us < call.observation.capture_time_us;
-    });
-    work->episode = episode;
-    work->camera = std::move(ingested.camera);
-    work->lidar = std::move(ingested.lidar);
-    work->camera_age_us = ingested.camera_age_us;
-    work->lidar_age_us = ingested.lidar_age_us;
-    work->ingest_reasons = ingested.reasons;
-    work->required_capture_us = ingested.required_capture_us;
-    if (call.choice.kind == ContextChoice::Kind::kExactly)
-      work->pinned = FindPin(*session, call.choice.id);
-    context::SlowObservationPtr slow = std::move(ingested.slow);
-    // Submitted under the session's lock: the producer sees a session's observations in order.
-    if (slow != nullptr) {
-      const absl::Status forwarded = channel_->Submit(std::move(slow));
-      if (!forwarded.ok()) metrics_->CountForwardFailure(forwarded.code());
-      // A lockstep path is lossless: a frame that cannot be forwarded is an error (semantics 5).
-      if (!forwarded.ok() && session->options.time_mode == TimeMode::kLockstep) return forwarded;
-    }
-  }
-  work->session = session;
-  work->sequence = call.sequence;
-  work->capture_time_us = call.observation.capture_time_us;
-  work->ego = call.observation.ego;
-  work->target = call.observation.target;
-  work->bev_feature = call.observation.bev_feature;
-  work->choice = call.choice;
-  work->choice.id.session = session->key;
-  work->on_expired = call.on_expired.value_or(session->options.on_expired);
-  work->arrived = call.arrived;
-  work->deadline = call.deadline;
-  work->park_limit = clock_->Now() + options_.park_limit;
-  work->cancelled = std::move(call.cancelled);
-  work->ingest_s = absl::ToDoubleSeconds(clock_->Now() - call.arrived);
-  return work;
-}
-
-void PlanningEngine::Plan(PlanCall call, std::function<void(const PlanAnswer&)> done) {
-  const auto refuse = [&](const absl::Status& status,
-                          absl::Duration retry_after = absl::ZeroDuration()) {
-    metrics_->CountRefusal(status.code());
-    done({status, retry_after, nullptr});
-  };
-  const std::shared_ptr<Session> session = sessions_.Find(call.session);
-  if (session == nullptr) {
-    return refuse(absl::NotFoundError(absl::StrCat("session '", call.session, "' is not open")));
-  }
-  absl::StatusOr<std::unique_ptr<PlanWork>> work = Ingest(session, call);
-  if (!work.ok()) return refuse(work.status());
-  (*work)->done = [this, done](PlanWork& finished) {
-    metrics_->ObservePlan(finished);
-    const absl::Status status = PlanFailureStatus(finished);
-    if (status.ok()) finished.session->plans_answered.fetch_add(1, std::memory_order_relaxed);
-    done({status, absl::ZeroDuration(), &finished});
-  };
-  absl::Duration retry_after;
-  const absl::Status accepted = loop_->Submit(*work, &retry_after);
-  if (!accepted.ok()) refuse(accepted, retry_after);
-}
-
-absl::StatusOr<PlanningEngine::Pinned> PlanningEngine::PinContext(
-    const std::string& name, uint64_t lease, const std::optional<SnapshotId>& id,
-    SessionTimeUs ttl_us) {
-  AUTOMOT_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
-                           sessions_.FindForWriter(name, lease));
-  if (ttl_us <= 0 || ttl_us > kMaxPinUs) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("ttl_us is ", ttl_us, "; the limits are above 0 and at most ", kMaxPinUs));
-  }
-  std::lock_guard lock(session->mutex);
-  SessionState& state = session->state;
-  if (state.pins.size() >= kMaxPinsPerSession) {
-    return absl::ResourceExhaustedError(absl::StrCat("session '", name, "' has ", state.pins.size(),
-                                                     " pins; the limit is ", kMaxPinsPerSession));
-  }
-  AUTOMOT_ASSIGN_OR_RETURN(ContextStore::Handle handle, pipeline_->PinFor(*session, id));
-  auto pin = std::make_shared<PinnedContext>();
-  pin->lease = state.next_pin_lease++;
-  pin->expires_us = state.ingest.newest_time_us().value_or(0) + ttl_us;
-  pin->handle = std::move(handle);
-  const Pinned pinned{pin->lease, pin->handle.id()};
-  state.pins.push_back(std::move(pin));
-  return pinned;
-}
-
-absl::Status PlanningEngine::ReleaseContext(const std::string& name, uint64_t lease,
-                                            uint64_t context_lease) {
-  AUTOMOT_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
-                           sessions_.FindForWriter(name, lease));
-  std::lock_guard lock(session->mutex);
-  std::erase_if(session->state.pins, [&](const std::shared_ptr<const PinnedContext>& pin) {
-    return pin->lease == context_lease;
-  });
-  return absl::OkStatus();
 }
 
 absl::StatusOr<SessionStatus> PlanningEngine::GetSessionStatus(const std::string& name) {
@@ -347,12 +221,13 @@ absl::StatusOr<SessionStatus> PlanningEngine::GetSessionStatus(const std::string
     status.link_state = session->state.link_state;
     status.link_message = session->state.link_message;
   }
-  if (const auto latest = pipeline_->PinFor(*session, std::nullopt); latest.ok()) {
+  const SessionTimeUs now_us = status.observation_us.value_or(0);
+  if (const auto latest = pipeline_->PinFor(*session, std::nullopt, now_us); latest.ok()) {
     status.latest = latest->id();
     status.latest_capture_us = latest->capture_time_us();
   }
-  status.retained = store_->Retained(session->store_handle);
   status.episode = session->episode.load(std::memory_order_acquire);
+  status.retained = store_->Retained(session->store_handle);
   status.parked = session->parked.load(std::memory_order_relaxed);
   status.answered = session->plans_answered.load(std::memory_order_relaxed);
   status.fallback = session->plans_fallback.load(std::memory_order_relaxed);
@@ -365,28 +240,19 @@ absl::StatusOr<SessionStatus> PlanningEngine::GetSessionStatus(const std::string
 absl::Status PlanningEngine::Drain(absl::Duration deadline) {
   draining_.store(true, std::memory_order_release);
   loop_->Drain();
-  const absl::Duration end = clock_->Now() + deadline;
-  while (loop_->load().pending > 0) {
-    if (clock_->Now() >= end) {
-      return absl::DeadlineExceededError(
-          absl::StrCat(loop_->load().pending, " plans are not answered yet"));
-    }
-    absl::SleepFor(absl::Milliseconds(2));
-  }
-  return absl::OkStatus();
+  if (loop_->AwaitIdle(deadline)) return absl::OkStatus();
+  return absl::DeadlineExceededError(
+      absl::StrCat(loop_->load().pending, " plans are not answered yet"));
 }
 
 void PlanningEngine::CloseIdleSessions() {
   const absl::Duration now = clock_->Now();
   for (const std::shared_ptr<Session>& session : sessions_.All()) {
-    bool idle = false;
-    {
-      std::lock_guard lock(session->mutex);
-      idle = now - session->state.last_activity > options_.session_lease;
-    }
-    if (idle) {
+    // Closed under the lock that saw it idle: a plan in between would find it gone.
+    if (ForgetIf(session, [&](const SessionState& state) {
+          return now - state.last_activity > options_.session_lease;
+        })) {
       AUTOMOT_LOG(kInfo, "session_expired", {{"session", session->name}});
-      Forget(session);
     } else {
       keeper_->Maintain(session);
     }

@@ -13,6 +13,7 @@
 #include <string>
 #include <thread>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -122,9 +123,14 @@ class PlanningEngine {
                                                    const SessionOptions& options);
   absl::StatusOr<std::unique_ptr<PlanWork>> Ingest(const std::shared_ptr<Session>& session,
                                                    PlanCall& call);
-  static std::shared_ptr<const PinnedContext> FindPin(Session& session, SnapshotId id)
+  absl::Status IngestUnder(Session& session, PlanCall& call, PlanWork* work)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(session.mutex);
+  absl::Status Forward(Session& session, IngestedObservation& ingested)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(session.mutex);
   void Forget(const std::shared_ptr<Session>& session);
+  // Closes the session where `condition` holds; false where it does not, or it was closed before.
+  bool ForgetIf(const std::shared_ptr<Session>& session,
+                absl::FunctionRef<bool(const SessionState&)> condition);
   void MaintenanceThread();
   void CloseIdleSessions();
 

@@ -1,6 +1,7 @@
 #include "services/planning/planning_loop.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/concurrency/thread_placement.h"
@@ -10,10 +11,11 @@ namespace automot::planning {
 namespace {
 
 constexpr double kEwmaWeight = 0.1;
+constexpr double kMinTickS = 1e-4;
 
 // Heap order: the earliest deadline on top; equal deadlines in order of arrival.
 bool Later(const PlanWork* a, const PlanWork* b) {
-  return a->deadline != b->deadline ? a->deadline > b->deadline : a->enqueued > b->enqueued;
+  return a->deadline != b->deadline ? a->deadline > b->deadline : a->arrival > b->arrival;
 }
 
 }  // namespace
@@ -39,24 +41,51 @@ PlanningLoop::~PlanningLoop() {
   responder_.join();
 }
 
-absl::Status PlanningLoop::Submit(std::unique_ptr<PlanWork>& work, absl::Duration* retry_after) {
-  if (draining_.load(std::memory_order_acquire)) {
-    return absl::UnavailableError("the planning service is draining");
+absl::Status PlanningLoop::Admit(const PlanWork& work, uint32_t pending,
+                                 uint32_t pending_of_session, absl::Duration* retry_after) const {
+  if (draining_.load()) return absl::UnavailableError("the planning service is draining");
+  const double tick_s = std::max(tick_ewma_s_.load(std::memory_order_relaxed), kMinTickS);
+  const uint32_t runnable = runnable_.load(std::memory_order_relaxed);
+  const absl::Duration left = work.deadline - work.enqueued;
+  if (left <= absl::ZeroDuration()) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("plan ", work.sequence, " came after its deadline"));
   }
-  const uint32_t ahead = pending_.fetch_add(1, std::memory_order_acq_rel);
-  const double tick_s = std::max(tick_ewma_s_.load(std::memory_order_relaxed), 1e-4);
-  const uint32_t runnable = ahead - std::min(ahead, parked_count_.load(std::memory_order_relaxed));
-  const absl::Duration needed = absl::Seconds(tick_s * (runnable + 1));
-  const absl::Duration now = clock_->Now();
-  work->enqueued = now;
-  if (ahead >= options_.queue_capacity || work->deadline < now + needed) {
-    pending_.fetch_sub(1, std::memory_order_acq_rel);
-    *retry_after = absl::Seconds(tick_s * std::max<uint32_t>(runnable, 1));
+  *retry_after = absl::Seconds(tick_s * std::max<uint32_t>(runnable, 1));
+  if (pending_of_session >= options_.session_capacity) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("session '", work.session->name, "' has ", pending_of_session,
+                     " plans without an answer; the limit is ", options_.session_capacity));
+  }
+  if (pending >= options_.queue_capacity) {
     return absl::ResourceExhaustedError(absl::StrCat(
-        ahead, " plans are accepted already (limit ", options_.queue_capacity, ") and need about ",
-        absl::ToInt64Milliseconds(needed), " ms; the deadline leaves ",
-        absl::ToInt64Milliseconds(work->deadline - now), " ms"));
+        pending, " plans are without an answer; the limit is ", options_.queue_capacity));
   }
+  // With nothing in front the plan runs whatever ticks took before: only so is a slow spell
+  // forgotten.
+  const absl::Duration needed = absl::Seconds(tick_s * (runnable + 1));
+  if (runnable > 0 && left < needed) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        runnable, " plans are in front and need about ", absl::ToInt64Milliseconds(needed),
+        " ms; the deadline leaves ", absl::ToInt64Milliseconds(left), " ms"));
+  }
+  *retry_after = absl::ZeroDuration();
+  return absl::OkStatus();
+}
+
+absl::Status PlanningLoop::Submit(std::unique_ptr<PlanWork>& work, absl::Duration* retry_after) {
+  Session& session = *work->session;
+  // Counted first: a drain either sees this plan, or this plan sees the drain.
+  const uint32_t pending = pending_.fetch_add(1);
+  const uint32_t pending_of_session = session.pending.fetch_add(1, std::memory_order_relaxed);
+  work->enqueued = clock_->Now();
+  *retry_after = absl::ZeroDuration();
+  absl::Status admitted = Admit(*work, pending, pending_of_session, retry_after);
+  if (!admitted.ok()) {
+    Release(session);
+    return admitted;
+  }
+  runnable_.fetch_add(1, std::memory_order_relaxed);
   // pending_ bounds the arrivals, so a cell is free or becomes free as soon as a pop in progress
   // ends.
   PlanWork* raw = work.release();
@@ -65,13 +94,28 @@ absl::Status PlanningLoop::Submit(std::unique_ptr<PlanWork>& work, absl::Duratio
   return absl::OkStatus();
 }
 
+// The last answer of a drain ends its wait.
+void PlanningLoop::Release(Session& session) {
+  session.pending.fetch_sub(1, std::memory_order_relaxed);
+  if (pending_.fetch_sub(1) == 1 && draining_.load()) {
+    const std::lock_guard lock(idle_mutex_);
+    idle_.notify_all();
+  }
+}
+
+bool PlanningLoop::AwaitIdle(absl::Duration timeout) {
+  std::unique_lock lock(idle_mutex_);
+  return idle_.wait_for(lock, absl::ToChronoMicroseconds(std::min(timeout, absl::Hours(1))),
+                        [this] { return pending_.load() == 0; });
+}
+
 void PlanningLoop::Poke() {
   poked_.store(true, std::memory_order_release);
   planner_wakeup_.Notify();
 }
 
 void PlanningLoop::Drain() {
-  draining_.store(true, std::memory_order_release);
+  draining_.store(true);
   Poke();
 }
 
@@ -83,29 +127,35 @@ PlanningLoop::Load PlanningLoop::load() const {
 void PlanningLoop::PlanningThread() {
   NameThread("planning");
   if (options_.pinned_core >= 0) PinThreadToCore(options_.pinned_core).IgnoreError();
+  const auto finished = [this] {
+    return stopping_.load(std::memory_order_acquire) && parked_.empty();
+  };
   for (;;) {
     TakeArrivals();
-    if (poked_.exchange(false, std::memory_order_acq_rel)) RecheckParked();
+    if (RecheckDue()) ResumeParked();
     if (RunNext()) continue;
-    if (stopping_.load(std::memory_order_acquire) && parked_.empty()) return;
+    if (finished()) return;
     planner_wakeup_.PrepareToSleep();
     TakeArrivals();
-    if (!ready_.empty() || poked_.load(std::memory_order_acquire) ||
-        (stopping_.load(std::memory_order_acquire) && parked_.empty())) {
+    if (!ready_.empty() || recheck_ || poked_.load(std::memory_order_acquire) || finished()) {
       planner_wakeup_.CancelSleep();
       continue;
     }
-    planner_wakeup_.Sleep(NextParkLimit() - clock_->Now());
-    if (NextParkLimit() <= clock_->Now()) RecheckParked();
+    planner_wakeup_.Sleep(next_limit_ - clock_->Now());
   }
 }
 
 void PlanningLoop::TakeArrivals() {
   PlanWork* work = nullptr;
   while (arrivals_.TryPop(&work)) {
-    ready_.push_back(work);
-    std::push_heap(ready_.begin(), ready_.end(), Later);
+    work->arrival = arrivals_taken_++;
+    PushReady(work);
   }
+}
+
+void PlanningLoop::PushReady(PlanWork* work) {
+  ready_.push_back(work);
+  std::push_heap(ready_.begin(), ready_.end(), Later);
 }
 
 bool PlanningLoop::RunNext() {
@@ -113,24 +163,24 @@ bool PlanningLoop::RunNext() {
   std::pop_heap(ready_.begin(), ready_.end(), Later);
   PlanWork* work = ready_.back();
   ready_.pop_back();
-  RunOne(work, /*may_park=*/!draining_.load(std::memory_order_acquire));
+  RunOne(work);
   return true;
 }
 
-void PlanningLoop::RecheckParked() {
-  const absl::Duration now = clock_->Now();
-  const bool release = draining_.load(std::memory_order_acquire);
-  // RunOne may park a plan again: it is then appended behind `count` and kept.
-  const size_t count = parked_.size();
-  for (size_t i = 0; i < count; ++i) {
-    PlanWork* work = parked_[i];
-    RunOne(work, /*may_park=*/!release && now < work->park_limit);
-  }
-  parked_.erase(parked_.begin(), parked_.begin() + static_cast<std::ptrdiff_t>(count));
-  parked_count_.store(static_cast<uint32_t>(parked_.size()), std::memory_order_relaxed);
+bool PlanningLoop::RecheckDue() {
+  const bool poked = poked_.exchange(false, std::memory_order_acq_rel);
+  const bool asked = std::exchange(recheck_, false);
+  return poked || asked || (!parked_.empty() && next_limit_ <= clock_->Now());
 }
 
-bool PlanningLoop::Refused(PlanWork& work, absl::Duration now) {
+// Parked plans queue again by deadline, among those that were never parked.
+void PlanningLoop::ResumeParked() {
+  for (PlanWork* work : parked_) PushReady(work);
+  parked_.clear();
+  next_limit_ = absl::InfiniteDuration();
+}
+
+bool PlanningLoop::Refused(PlanWork& work, absl::Duration now) const {
   if (work.cancelled != nullptr && work.cancelled->load(std::memory_order_acquire)) {
     work.result.failure = PlanFailure::kCancelled;
   } else if (work.deadline <= now) {
@@ -141,19 +191,16 @@ bool PlanningLoop::Refused(PlanWork& work, absl::Duration now) {
   return work.result.failure != PlanFailure::kNone;
 }
 
-void PlanningLoop::RunOne(PlanWork* work, bool may_park) {
+void PlanningLoop::RunOne(PlanWork* work) {
   const absl::Duration start = clock_->Now();
   if (Refused(*work, start)) return Answer(work);
-  if (!work->parked_at) work->result.queue_s = absl::ToDoubleSeconds(start - work->enqueued);
-  if (tick_->Run(*work, may_park) == PlanTick::Outcome::kPark) {
-    if (!work->parked_at) {
-      work->parked_at = start;
-      work->session->parked.fetch_add(1, std::memory_order_relaxed);
-    }
-    parked_.push_back(work);
-    parked_count_.store(static_cast<uint32_t>(parked_.size()), std::memory_order_relaxed);
-    return;
+  if (!work->parked_at) {
+    work->result.queue_s = absl::ToDoubleSeconds(start - work->enqueued);
+    // It may supersede one that is parked.
+    if (work->session->parked.load(std::memory_order_relaxed) > 0) recheck_ = true;
   }
+  const bool may_park = !draining_.load() && start < work->park_limit;
+  if (tick_->Run(*work, may_park) == PlanTick::Outcome::kPark) return Park(work, start);
   const absl::Duration end = clock_->Now();
   if (work->parked_at) work->result.parked_s = absl::ToDoubleSeconds(start - *work->parked_at);
   work->result.tick_s = absl::ToDoubleSeconds(end - start);
@@ -162,17 +209,27 @@ void PlanningLoop::RunOne(PlanWork* work, bool may_park) {
   Answer(work);
 }
 
+void PlanningLoop::Park(PlanWork* work, absl::Duration now) {
+  if (!work->parked_at) {
+    work->parked_at = now;
+    runnable_.fetch_sub(1, std::memory_order_relaxed);
+    parked_count_.fetch_add(1, std::memory_order_relaxed);
+    work->session->parked.fetch_add(1, std::memory_order_relaxed);
+  }
+  parked_.push_back(work);
+  next_limit_ = std::min({next_limit_, work->park_limit, work->deadline});
+}
+
 void PlanningLoop::Answer(PlanWork* work) {
-  if (work->parked_at) work->session->parked.fetch_sub(1, std::memory_order_relaxed);
+  if (work->parked_at) {
+    parked_count_.fetch_sub(1, std::memory_order_relaxed);
+    work->session->parked.fetch_sub(1, std::memory_order_relaxed);
+  } else {
+    runnable_.fetch_sub(1, std::memory_order_relaxed);
+  }
   // Never full: it has room for every accepted plan.
   while (!answers_.TryPush(work)) std::this_thread::yield();
   responder_wakeup_.Notify();
-}
-
-absl::Duration PlanningLoop::NextParkLimit() const {
-  absl::Duration next = absl::InfiniteDuration();
-  for (const PlanWork* work : parked_) next = std::min({next, work->park_limit, work->deadline});
-  return next;
 }
 
 void PlanningLoop::ResponderThread() {
@@ -192,7 +249,7 @@ void PlanningLoop::ResponderThread() {
     }
     const std::unique_ptr<PlanWork> owned(work);
     owned->done(*owned);
-    pending_.fetch_sub(1, std::memory_order_acq_rel);
+    Release(*owned->session);
   }
 }
 

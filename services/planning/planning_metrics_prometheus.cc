@@ -24,11 +24,11 @@ constexpr BucketBounds kStalenessBounds = {0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0
 constexpr BucketBounds kVersionGapBounds = {0, 1, 2, 3, 5, 10, 20, 50};
 
 // Label `outcome`: the plain answer and the fallback, then the failures in PlanFailure's order.
-constexpr std::array<const char*, 13> kOutcomes = {
-    "answered",        "fallback",       "deadline", "cancelled",  "superseded",
-    "episode_ended",   "session_closed", "expired",  "no_context", "context_not_found",
-    "context_too_old", "expert_failed",  "draining"};
-static_assert(kOutcomes.size() == static_cast<std::size_t>(PlanFailure::kDraining) + 2);
+constexpr std::array<const char*, 12> kOutcomes = {
+    "answered",   "fallback",          "deadline",        "cancelled",
+    "superseded", "episode_ended",     "session_closed",  "expired",
+    "no_context", "context_not_found", "context_too_old", "expert_failed"};
+static_assert(kOutcomes.size() == static_cast<std::size_t>(PlanFailure::kExpert) + 2);
 
 // In Reason's order.
 constexpr std::array<const char*, kReasonCount> kReasons = {

@@ -1,16 +1,17 @@
 // When a session's context refreshes are due in session time, and which one a plan must wait for
 // (semantics 1 and 5).
 //
-//   REALTIME  every observation is a refresh candidate (newest wins at the producer); a plan waits
-//   for none. STEPPED   a refresh is due every 1/reasoning_rate of session time. A plan at t needs
-//   the newest due refresh captured at or
-//             before t - simulated latency.
-//   LOCKSTEP  every `lockstep_ticks`-th observation is due, and its plan and the following ones
+// - REALTIME: every observation is a refresh candidate (newest wins at the producer); a plan waits
+//   for none.
+// - STEPPED: a refresh is due every 1/reasoning_rate of session time. A plan at t needs the newest
+//   due refresh captured at or before t - simulated latency.
+// - LOCKSTEP: every `lockstep_ticks`-th observation is due, and its plan and the following ones
 //   need it.
 //
 // Not thread-safe. Pure: no clock.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -45,6 +46,20 @@ class RefreshSchedule {
       if (*due + options_.simulated_latency_us <= capture_us) return *due;
     }
     return std::nullopt;
+  }
+
+  // True where the frame captured at `frame_us` was asked to be refreshed.
+  bool Asked(SessionTimeUs frame_us) const {
+    return std::find(due_frames_us_.begin(), due_frames_us_.end(), frame_us) !=
+           due_frames_us_.end();
+  }
+
+  // The refresh of `frame_us` never reached the producer: nothing waits for it, and the next
+  // observation is due.
+  void Retract(SessionTimeUs frame_us) {
+    std::erase(due_frames_us_, frame_us);
+    observations_ = 0;
+    last_due_us_.reset();
   }
 
   void Reset() {

@@ -19,6 +19,7 @@
 #include "common/context/snapshot_store.h"
 #include "common/control/trajectory_follower.h"
 #include "services/planning/action_expert.h"
+#include "services/planning/lost_refreshes.h"
 #include "services/planning/observation_ingest.h"
 #include "services/planning/plan_work.h"
 #include "services/planning/policy/fallback.h"
@@ -65,12 +66,18 @@ struct SessionState {
   uint64_t next_pin_lease = 1;
 
   // The link to the reasoning producer.
-  uint64_t epoch = 0;
+  uint64_t epoch = 0;           // minted last
+  uint64_t attached_epoch = 0;  // that the channel accepted last
   context::LinkState link_state = context::LinkState::kDown;
   std::string link_message = "not attached yet";
-  bool attach_wanted = true;
+  bool attach_wanted = false;
   absl::Duration next_attach;  // wall monotonic
   absl::Duration attach_backoff;
+
+  // STEPPED and LOCKSTEP: the newest observation whose refresh is due and has not come, offered
+  // again to the producer of a new epoch. Null: none.
+  context::SlowObservationPtr awaited;
+  uint64_t awaited_epoch = 0;  // epoch under which the link took it; 0: it has not
 };
 
 class Session {
@@ -103,9 +110,11 @@ class Session {
 
   std::atomic<uint32_t> episode{1};
   std::atomic<uint64_t> newest_sequence{0};
-  std::atomic<uint64_t> announced_version{
-      0};  // newest version seen from the producer in the epoch in force
-  std::atomic<uint32_t> parked{0};
+  std::atomic<uint64_t> epoch_in_force{0};     // of the reasoning producer
+  std::atomic<uint64_t> announced_version{0};  // newest version seen from it
+  LostRefreshes lost_refreshes;                // of this episode; written under `mutex`
+  std::atomic<uint32_t> pending{0};            // plans without an answer
+  std::atomic<uint32_t> parked{0};             // of them parked
   std::atomic<uint64_t> plans_answered{0};
   std::atomic<uint64_t> plans_fallback{0};
   std::atomic<uint64_t> snapshots_published{0};

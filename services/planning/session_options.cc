@@ -26,6 +26,11 @@ absl::Status CheckDuration(const char* field, SessionTimeUs value, SessionTimeUs
 
 }  // namespace
 
+int InvisibleVersions(const SessionOptions& options) {
+  return static_cast<int>(std::ceil(static_cast<double>(options.simulated_latency_us) * 1e-6 *
+                                    options.reasoning_rate_hz));
+}
+
 absl::Status ValidateSessionOptions(const SessionOptions& options) {
   absl::Status status = CheckRate("planning_rate_hz", options.planning_rate_hz, 1000.0);
   status.Update(CheckRate("reasoning_rate_hz", options.reasoning_rate_hz, 100.0));
@@ -40,6 +45,12 @@ absl::Status ValidateSessionOptions(const SessionOptions& options) {
     status.Update(absl::InvalidArgumentError(
         absl::StrCat("options.simulated_latency_us is ", options.simulated_latency_us,
                      " us; it needs time_mode STEPPED, or must be 0")));
+  }
+  if (status.ok() && InvisibleVersions(options) > kMaxInvisibleVersions) {
+    status.Update(absl::InvalidArgumentError(
+        absl::StrCat("options.simulated_latency_us is ", options.simulated_latency_us, " us: at ",
+                     options.reasoning_rate_hz, " Hz ", InvisibleVersions(options),
+                     " contexts would be on their way; the limit is ", kMaxInvisibleVersions)));
   }
   if (options.time_mode == TimeMode::kLockstep &&
       (options.lockstep_ticks < 1 || options.lockstep_ticks > 1000)) {

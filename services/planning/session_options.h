@@ -39,6 +39,11 @@ struct SessionOptions {
   }
 };
 
+// Versions of a session that may be published and not visible yet (simulated latency).
+inline constexpr int kMaxInvisibleVersions = 24;
+// How many these options ask for.
+int InvisibleVersions(const SessionOptions& options);
+
 // INVALID_ARGUMENT naming field, value and limit.
 absl::Status ValidateSessionOptions(const SessionOptions& options);
 

@@ -32,6 +32,10 @@ ObservationOutbox::Outcome ObservationOutbox::Add(const context::SlowObservation
   }
   if (observation->history_only) return Outcome::kAccepted;
   if (options_.lossless) {
+    // Offered again under a new attachment while it still waits here.
+    if (std::find(candidates_.begin(), candidates_.end(), observation) != candidates_.end()) {
+      return Outcome::kAccepted;
+    }
     if (candidates_.size() >= options_.lossless_capacity) return Outcome::kFull;
     candidates_.push_back(observation);
     return Outcome::kAccepted;

@@ -3,26 +3,6 @@
 namespace automot::planning {
 namespace {
 
-StalenessOutcome WithoutContext(const StalenessInputs& inputs, const SessionOptions& options) {
-  StalenessOutcome outcome;
-  outcome.reasons.Add(inputs.newer_exists ? Reason::kContextFromFuture : Reason::kNoContext);
-  switch (options.on_no_context) {
-    case OnNoContext::kFallback:
-      outcome.verdict = PlanVerdict::kFallback;
-      break;
-    case OnNoContext::kReject:
-      outcome.verdict = PlanVerdict::kReject;
-      break;
-    case OnNoContext::kPark:
-      // Waiting helps before the first snapshot; a context that has run out of retention is handled
-      // like an expired one.
-      outcome.verdict =
-          inputs.may_wait && !inputs.had_context ? PlanVerdict::kWait : PlanVerdict::kFallback;
-      break;
-  }
-  return outcome;
-}
-
 PlanVerdict OnExpiry(OnExpired on_expired, bool may_wait) {
   switch (on_expired) {
     case OnExpired::kFallback:
@@ -37,11 +17,44 @@ PlanVerdict OnExpiry(OnExpired on_expired, bool may_wait) {
   return PlanVerdict::kFallback;
 }
 
+// Before the episode's first context, or in front of one that is newer than the observation.
+PlanVerdict OnAbsence(OnNoContext on_no_context, bool may_wait) {
+  switch (on_no_context) {
+    case OnNoContext::kFallback:
+      return PlanVerdict::kFallback;
+    case OnNoContext::kReject:
+      return PlanVerdict::kReject;
+    case OnNoContext::kPark:
+      return may_wait ? PlanVerdict::kWait : PlanVerdict::kFallback;
+  }
+  return PlanVerdict::kFallback;
+}
+
+StalenessOutcome WithoutContext(const StalenessInputs& inputs, const SessionOptions& options,
+                                OnExpired on_expired) {
+  StalenessOutcome outcome;
+  if (inputs.newer_exists) {
+    // No later context is older: waiting does not help.
+    outcome.reasons.Add(Reason::kContextFromFuture);
+    outcome.verdict = OnAbsence(options.on_no_context, /*may_wait=*/false);
+  } else if (inputs.had_context) {
+    // It ran out of retention, which is beyond the hard limit.
+    outcome.reasons.Add(Reason::kNoContext);
+    outcome.reasons.Add(Reason::kExpired);
+    outcome.verdict = OnExpiry(on_expired, inputs.may_wait);
+    if (outcome.verdict == PlanVerdict::kPlan) outcome.verdict = PlanVerdict::kFallback;
+  } else {
+    outcome.reasons.Add(Reason::kNoContext);
+    outcome.verdict = OnAbsence(options.on_no_context, inputs.may_wait);
+  }
+  return outcome;
+}
+
 }  // namespace
 
 StalenessOutcome JudgeStaleness(const StalenessInputs& inputs, const SessionOptions& options,
                                 OnExpired on_expired) {
-  if (!inputs.has_context) return WithoutContext(inputs, options);
+  if (!inputs.has_context) return WithoutContext(inputs, options, on_expired);
   StalenessOutcome outcome;
   if (inputs.route_changed && options.on_route_change != OnRouteChange::kUse) {
     outcome.reasons.Add(Reason::kRouteChanged);

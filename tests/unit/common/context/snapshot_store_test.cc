@@ -217,6 +217,16 @@ TEST_F(SnapshotStoreTest, ExpireHidesOnlyWhatIsOlder) {
   EXPECT_EQ(Publish(4), Rejection::kNone);
 }
 
+TEST_F(SnapshotStoreTest, CountsWhatASessionRetains) {
+  EXPECT_EQ(store_->Retained(session_), 0U);
+  for (uint64_t version = 1; version <= 5; ++version) Publish(version);
+  EXPECT_EQ(store_->Retained(session_), 3U);
+  ASSERT_TRUE(store_->Expire(session_, Info(5).capture_time_us).ok());
+  EXPECT_EQ(store_->Retained(session_), 1U);
+  ASSERT_TRUE(store_->Close(session_).ok());
+  EXPECT_EQ(store_->Retained(session_), 0U);
+}
+
 TEST_F(SnapshotStoreTest, ClosedSessionStaysUnknownWhenItsSlotServesAnother) {
   Publish(1);
   const SessionHandle old = session_;

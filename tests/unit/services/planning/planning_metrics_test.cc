@@ -126,14 +126,14 @@ TEST_F(PlanningMetricsTest, OutcomesAreDisjoint) {
   PlanWork work = AnsweredWork(PlainSession(TwentyHertz()));
   work.result.reasons.Add(Reason::kFallback);
   metrics_.ObservePlan(work);
-  for (int failure = 1; failure <= static_cast<int>(PlanFailure::kDraining); ++failure) {
+  for (int failure = 1; failure <= static_cast<int>(PlanFailure::kExpert); ++failure) {
     work.result.failure = static_cast<PlanFailure>(failure);
     metrics_.ObservePlan(work);
   }
   ExpectLine("automot_plans_total{outcome=\"answered\"} 0");
-  for (const char* outcome : {"fallback", "deadline", "cancelled", "superseded", "episode_ended",
-                              "session_closed", "expired", "no_context", "context_not_found",
-                              "context_too_old", "expert_failed", "draining"}) {
+  for (const char* outcome :
+       {"fallback", "deadline", "cancelled", "superseded", "episode_ended", "session_closed",
+        "expired", "no_context", "context_not_found", "context_too_old", "expert_failed"}) {
     ExpectLine(absl::StrCat("automot_plans_total{outcome=\"", outcome, "\"} 1"));
   }
 }

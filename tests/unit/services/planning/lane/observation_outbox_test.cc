@@ -154,6 +154,20 @@ TEST(ObservationOutbox, LosslessKeepsAllInOrderAndRefusesBeyondItsCapacity) {
   EXPECT_TRUE(refused->history_only);
 }
 
+TEST(ObservationOutbox, LosslessTakesTheSameObservationOnceWhileItWaits) {
+  ObservationOutbox outbox({.lossless = true});
+  const context::SlowObservationPtr observation = At(0);
+  EXPECT_EQ(outbox.Add(observation), Outcome::kAccepted);
+  EXPECT_EQ(outbox.Add(observation), Outcome::kAccepted);
+  const auto batch = outbox.Next();
+  ASSERT_TRUE(batch);
+  outbox.Acknowledge(*batch);
+  EXPECT_FALSE(outbox.Next());
+  // A producer that took it may have died with it.
+  EXPECT_EQ(outbox.Add(observation), Outcome::kAccepted);
+  EXPECT_TRUE(outbox.Next());
+}
+
 TEST(ObservationOutbox, ClearedForANewEpisode) {
   ObservationOutbox outbox({});
   outbox.Add(At(0));
