@@ -264,7 +264,7 @@ TEST_F(PlanRpcTest, RefusalForLoadSaysWhenToTryAgain) {
   v1::PlanResponse response;
   const grpc::Status refused = stub_->Plan(&call, second.RequestAt(100'000), &response);
   EXPECT_EQ(refused.error_code(), grpc::RESOURCE_EXHAUSTED);
-  EXPECT_THAT(refused.error_message(), HasSubstr("limit 1"));
+  EXPECT_THAT(refused.error_message(), HasSubstr("limit is 1"));
   const auto& trailer = call.GetServerTrailingMetadata();
   const auto retry = trailer.find("automot-retry-after-ms");
   ASSERT_NE(retry, trailer.end());
