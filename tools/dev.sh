@@ -22,6 +22,7 @@ usage: tools/dev.sh VERB [OPTION...]
   demo    drive a car through both services and write a report
           [--two-processes] [--seconds S] [--seed N] [--out DIR] [--pace realtime|max] [--fault freeze|kill|restart@S]
   bench   benchmarks; prints the commands of the parts
+  parity  compare with transformers, timm, tokenizers and Pillow on random models (docs/parity.md)
 
 Everything is installed below ~/.cache/automot-serve (AUTOMOT_CACHE_DIR) and built below build/.
 TEXT
@@ -87,10 +88,22 @@ verb_bench() {
   exec "$ROOT/tools/bench.sh" "$@"
 }
 
+verb_parity() {
+  verb_setup
+  local parity_env
+  parity_env=$(python_environment parity "$ROOT/tools/requirements/parity.txt" --no-deps)
+  configure_release
+  build release automot-infer automot-make-checkpoint automot-tokenize automot-parity-resize
+  step "Comparing"
+  # The libraries that importing torch wants, of the CUDA stack that is not there.
+  LD_LIBRARY_PATH=$(printf '%s:' "$parity_env"/lib/python3*/site-packages/nvidia/*/lib) PYTHONDONTWRITEBYTECODE=1 \
+    "$parity_env/bin/python" "$ROOT/tests/parity/parity.py" --bin-dir "$ROOT/build/release/bin" "$@"
+}
+
 main() {
   local verb=${1:-}
   case "$verb" in
-    setup | build | test | lint | demo | bench) shift && "verb_$verb" "$@" ;;
+    setup | build | test | lint | demo | bench | parity) shift && "verb_$verb" "$@" ;;
     "" | -h | --help | help) usage ;;
     *) usage >&2 && fail "unknown verb '$verb'" ;;
   esac

@@ -32,9 +32,11 @@ RotatedHeads SplitNormRotate(const at::Tensor& projected, const HeadCounts& coun
 
 at::Tensor GroupQueries(const at::Tensor& q, int64_t kv_heads) {
   const int64_t tokens = q.size(0), group = q.size(1) / kv_heads, dim = q.size(2);
+  // Without the last call a group of one would stay a view.
   return q.unflatten(1, {kv_heads, group})
       .permute({1, 0, 2, 3})
-      .reshape({kv_heads, tokens * group, dim});
+      .reshape({kv_heads, tokens * group, dim})
+      .contiguous();
 }
 
 at::Tensor UngroupRows(const at::Tensor& rows, int64_t tokens) {

@@ -35,7 +35,7 @@ RotatedHeads SplitNormRotate(const at::Tensor& projected, const HeadCounts& coun
                              const at::Tensor& norm_weight, double eps, const RotaryTable& table);
 
 // Lays queries out so that one product serves all the heads that share a key head:
-// `[tokens, heads, dim]` -> `[kv_heads, tokens * group, dim]`, group innermost.
+// `[tokens, heads, dim]` -> `[kv_heads, tokens * group, dim]`, group innermost, contiguous.
 at::Tensor GroupQueries(const at::Tensor& q, int64_t kv_heads);
 // The inverse, flattened: `[kv_heads, tokens * group, dim]` -> `[tokens, heads * dim]`.
 at::Tensor UngroupRows(const at::Tensor& rows, int64_t tokens);

@@ -4,6 +4,7 @@
 #include <pcre2.h>
 
 #include "common/checkpoint/text.h"
+#include "common/tokenizer/unicode_versions.h"
 
 namespace automot::model {
 namespace {
@@ -16,29 +17,43 @@ std::string ErrorText(int code) {
   return reinterpret_cast<const char*>(buffer);
 }
 
-// PCRE2's \s takes U+180E for white space; Unicode, and the tokenizers that trained the
-// vocabularies, do not. So \s and \S are spelled out as the Unicode property White_Space. (\S
+// A character class without its brackets. PCRE2's \s takes U+180E for white space; Unicode, and the
+// tokenizers that trained the vocabularies, do not. Empty for what PCRE2 understands alike.
+std::string ClassOf(std::string_view escape) {
+  if (escape == "\\s" || escape == "\\S") return R"(\t-\r\x{85}\p{Z})";
+  if (escape == R"(\p{L})") return Concat(escape, kLaterLetters);
+  if (escape == R"(\p{N})") return Concat(escape, kLaterNumbers);
+  return "";
+}
+
+// The escape that `pattern` begins with: a backslash and a character, or \p{...}.
+std::string_view FirstEscape(std::string_view pattern) {
+  const size_t end = pattern.starts_with("\\p{") ? pattern.find('}') : std::string_view::npos;
+  return pattern.substr(0, end == std::string_view::npos ? 2 : end + 1);
+}
+
+// The classes of white space, letters and numbers spelled out as the reference knows them. (\S
 // inside a class has no such spelling and is kept.)
-std::string WithUnicodeWhiteSpace(std::string_view pattern) {
-  static constexpr std::string_view kWhiteSpace = "\\t-\\r\\x{85}\\p{Z}";
+std::string WithReferenceClasses(std::string_view pattern) {
   std::string result;
   bool in_class = false;
-  for (size_t i = 0; i < pattern.size(); ++i) {
+  for (size_t i = 0; i < pattern.size();) {
     const char c = pattern[i];
-    if (c != '\\' || i + 1 == pattern.size()) {
+    if (c != '\\') {
       if (c == '[') in_class = true;
       if (c == ']') in_class = false;
       result += c;
+      ++i;
       continue;
     }
-    const char escaped = pattern[++i];
-    if (escaped == 's' && in_class) {
-      result += kWhiteSpace;
-    } else if ((escaped == 's' || escaped == 'S') && !in_class) {
-      Append(&result, escaped == 's' ? "[" : "[^", kWhiteSpace, "]");
+    const std::string_view escape = FirstEscape(pattern.substr(i));
+    const std::string members = ClassOf(escape);
+    if (members.empty() || (in_class && escape == "\\S")) {
+      result += escape;
     } else {
-      result += {c, escaped};
+      result += in_class ? members : Concat(escape == "\\S" ? "[^" : "[", members, "]");
     }
+    i += escape.size();
   }
   return result;
 }
@@ -65,7 +80,7 @@ SplitRegex::SplitRegex(void* code)
     : code_(code, [](void* c) { pcre2_code_free(static_cast<pcre2_code*>(c)); }) {}
 
 absl::StatusOr<SplitRegex> SplitRegex::Compile(const std::string& pattern) {
-  const std::string translated = WithUnicodeWhiteSpace(pattern);
+  const std::string translated = WithReferenceClasses(pattern);
   int error = 0;
   PCRE2_SIZE offset = 0;
   pcre2_code* code =

@@ -230,6 +230,10 @@ absl::StatusOr<std::vector<int64_t>> Tokenizer::Encode(std::string_view text,
 }
 
 std::string Tokenizer::Decode(absl::Span<const int64_t> ids, bool skip_special) const {
+  return LossyUtf8(DecodeBytes(ids, skip_special));
+}
+
+std::string Tokenizer::DecodeBytes(absl::Span<const int64_t> ids, bool skip_special) const {
   std::string bytes;
   for (const int64_t id : ids) {
     const auto added = impl_->added_by_id.find(id);
@@ -239,7 +243,7 @@ std::string Tokenizer::Decode(absl::Span<const int64_t> ids, bool skip_special) 
       bytes += added->second->content;
     }
   }
-  return LossyUtf8(bytes);
+  return bytes;
 }
 
 std::optional<int64_t> Tokenizer::TokenId(std::string_view piece) const {

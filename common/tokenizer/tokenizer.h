@@ -37,6 +37,9 @@ class Tokenizer {
   // nothing (a checkpoint's vocabulary may be padded beyond its tokenizer).
   std::string Decode(absl::Span<const int64_t> ids, bool skip_special = false) const;
 
+  // As Decode, before the bytes are made UTF-8: they may begin or end inside a character.
+  std::string DecodeBytes(absl::Span<const int64_t> ids, bool skip_special = false) const;
+
   // Id of an added token by its text, or of an ordinary token by the text it stands for (" stop").
   // Empty if neither.
   std::optional<int64_t> TokenId(std::string_view piece) const;

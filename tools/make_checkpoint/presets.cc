@@ -146,6 +146,8 @@ std::vector<Field> SizeFields() {
           Size("vision.heads", &G::vision, &VisionGeometry::heads),
           Size("vision.intermediate", &G::vision, &VisionGeometry::intermediate),
           Size("vision.patch", &G::vision, &VisionGeometry::patch),
+          Size("vision.temporal_patch", &G::vision, &VisionGeometry::temporal_patch),
+          Size("vision.merge", &G::vision, &VisionGeometry::merge),
           Size("vision.position_table_side", &G::vision, &VisionGeometry::position_table_side),
           Size("action.heads", &G::action, &ActionGeometry::heads),
           Size("action.kv_heads", &G::action, &ActionGeometry::kv_heads),

@@ -193,6 +193,22 @@ TEST(SplitRegex, CutsAsQwenDoes) {
               ElementsAre("It", "'s", " ", "1", "2", " m", "/s", ",", " ", " now", "\n"));
 }
 
+// U+2EBF0 and U+16D47 are letters, U+16D70 a number, since Unicode 15.1 and 16.
+TEST(SplitRegex, KnowsLettersAndNumbersOfLaterUnicodeVersions) {
+  const std::string pattern = TinyJson()["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"];
+  const auto regex = SplitRegex::Compile(pattern);
+  ASSERT_TRUE(regex.ok()) << regex.status();
+  EXPECT_THAT(*regex->Split("a\xF0\xAE\xAF\xB0 \xF0\x96\xB5\x87'\xF0\x96\xB5\xB0"),
+              ElementsAre("a\xF0\xAE\xAF\xB0", " \xF0\x96\xB5\x87", "'", "\xF0\x96\xB5\xB0"));
+}
+
+// U+0316 goes before U+0301, but neither passes U+0898, which is newer than the reference's tables.
+TEST(NormalizeNfc, OrdersOnlyTheMarksThatTheReferenceKnows) {
+  EXPECT_EQ(*NormalizeNfc("a\xCC\x81\xCC\x96"), "\xC3\xA1\xCC\x96");
+  EXPECT_EQ(*NormalizeNfc("a\xE0\xA2\x98\xCC\x81\xCC\x96"), "a\xE0\xA2\x98\xCC\x96\xCC\x81");
+  EXPECT_EQ(*NormalizeNfc("\xF0\x91\xA4\xB5\xF0\x91\xA4\xB0"), "\xF0\x91\xA4\xB5\xF0\x91\xA4\xB0");
+}
+
 // U+180E is a format character, U+0085 and U+2003 are white space.
 TEST(SplitRegex, TakesUnicodeForWhiteSpace) {
   const std::string pattern = TinyJson()["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"];
