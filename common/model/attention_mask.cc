@@ -18,6 +18,10 @@ at::Tensor AllowedBySpans(absl::Span<const AttentionSpan> spans) {
   return allowed;
 }
 
+at::Tensor AllowedContinuation(int64_t before, int64_t rows) {
+  return at::ones({rows, before + rows}, at::kBool).tril_(before);
+}
+
 at::Tensor AllowedByBlocks(absl::Span<const int64_t> block_lengths) {
   int64_t tokens = 0;
   for (const int64_t length : block_lengths) tokens += length;

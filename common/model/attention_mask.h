@@ -11,6 +11,9 @@ namespace automot::model {
 // `[tokens, tokens]`, bool, CPU: row attends column (spec 2.4).
 at::Tensor AllowedBySpans(absl::Span<const AttentionSpan> spans);
 
+// `[rows, before + rows]`, bool, CPU: rows see the `before` tokens and, causally, themselves.
+at::Tensor AllowedContinuation(int64_t before, int64_t rows);
+
 // `[tokens, tokens]`, bool, CPU, for the action expert's own tokens: full within each block, all
 // earlier blocks, no later one (spec 3.3).
 at::Tensor AllowedByBlocks(absl::Span<const int64_t> block_lengths);

@@ -9,7 +9,9 @@ namespace {
 
 class SequenceBuilder {
  public:
-  explicit SequenceBuilder(const TokenIds& tokens) : tokens_(tokens) {}
+  explicit SequenceBuilder(const TokenIds& tokens, int64_t first_position = 0) : tokens_(tokens) {
+    out_.next_position = first_position;
+  }
 
   void AddText(absl::Span<const int64_t> ids, SpanMode mode) {
     if (ids.empty()) return;
@@ -69,7 +71,6 @@ absl::Status CheckText(const ModelGeometry& geometry, absl::string_view field,
 
 absl::Status CheckSize(absl::Span<const int64_t> prefix, absl::Span<const ImageGrid> images,
                        absl::Span<const int64_t> instruction) {
-  if (instruction.empty()) return absl::InvalidArgumentError("instruction_ids is empty");
   uint64_t tokens = prefix.size() + instruction.size();
   for (size_t i = 0; i < images.size(); ++i) {
     const ImageGrid& grid = images[i];
@@ -95,6 +96,7 @@ absl::StatusOr<PromptSequence> BuildSequence(const ModelGeometry& geometry,
                                              absl::Span<const ImageGrid> images,
                                              absl::Span<const int64_t> instruction_ids,
                                              InstructionMask mask) {
+  if (instruction_ids.empty()) return absl::InvalidArgumentError("instruction_ids is empty");
   AUTOMOT_RETURN_IF_ERROR(CheckSize(prefix_ids, images, instruction_ids));
   AUTOMOT_RETURN_IF_ERROR(CheckText(geometry, "prefix_ids", prefix_ids));
   AUTOMOT_RETURN_IF_ERROR(CheckText(geometry, "instruction_ids", instruction_ids));
@@ -103,6 +105,31 @@ absl::StatusOr<PromptSequence> BuildSequence(const ModelGeometry& geometry,
   for (const ImageGrid& image : images) builder.AddImage(image);
   builder.AddText(instruction_ids,
                   mask == InstructionMask::kBidirectional ? SpanMode::kFull : SpanMode::kCausal);
+  return builder.Take();
+}
+
+absl::StatusOr<PromptSequence> BuildScene(const ModelGeometry& geometry,
+                                          absl::Span<const int64_t> prefix_ids,
+                                          absl::Span<const ImageGrid> images) {
+  if (prefix_ids.empty() && images.empty()) {
+    return absl::InvalidArgumentError("the scene has neither prefix_ids nor an image");
+  }
+  AUTOMOT_RETURN_IF_ERROR(CheckSize(prefix_ids, images, {}));
+  AUTOMOT_RETURN_IF_ERROR(CheckText(geometry, "prefix_ids", prefix_ids));
+  SequenceBuilder builder(geometry.tokens);
+  builder.AddText(prefix_ids, SpanMode::kCausal);
+  for (const ImageGrid& image : images) builder.AddImage(image);
+  return builder.Take();
+}
+
+absl::StatusOr<PromptSequence> BuildContinuation(const ModelGeometry& geometry,
+                                                 int64_t first_position,
+                                                 absl::Span<const int64_t> ids) {
+  if (ids.empty()) return absl::InvalidArgumentError("ids is empty");
+  AUTOMOT_RETURN_IF_ERROR(CheckSize(ids, {}, {}));
+  AUTOMOT_RETURN_IF_ERROR(CheckText(geometry, "ids", ids));
+  SequenceBuilder builder(geometry.tokens, first_position);
+  builder.AddText(ids, SpanMode::kCausal);
   return builder.Take();
 }
 

@@ -53,4 +53,14 @@ absl::StatusOr<PromptSequence> BuildSequence(const ModelGeometry& geometry,
                                              absl::Span<const int64_t> instruction_ids,
                                              InstructionMask mask = InstructionMask::kCausal);
 
+// Prefix and images without an instruction: what several questions share. Errors as above.
+absl::StatusOr<PromptSequence> BuildScene(const ModelGeometry& geometry,
+                                          absl::Span<const int64_t> prefix_ids,
+                                          absl::Span<const ImageGrid> images);
+
+// Text after a sequence whose next_position is `first_position`. Errors as above.
+absl::StatusOr<PromptSequence> BuildContinuation(const ModelGeometry& geometry,
+                                                 int64_t first_position,
+                                                 absl::Span<const int64_t> ids);
+
 }  // namespace automot::model

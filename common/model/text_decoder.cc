@@ -12,7 +12,7 @@ namespace automot::model {
 
 absl::StatusOr<std::unique_ptr<TextDecoder>> TextDecoder::Load(WeightReader& reader) {
   const TextGeometry& text = reader.geometry().text;
-  std::unique_ptr<TextDecoder> decoder(new TextDecoder(text, reader.options()));
+  std::unique_ptr<TextDecoder> decoder(new TextDecoder(reader.geometry(), reader.options()));
   decoder->embedding_ = reader.Get(kEmbeddingName);
   decoder->lm_head_ = text.tied ? decoder->embedding_ : reader.Get(kLmHeadName);
   decoder->final_norm_ = reader.Get("language_model.model.norm.weight");
@@ -25,6 +25,8 @@ absl::StatusOr<std::unique_ptr<TextDecoder>> TextDecoder::Load(WeightReader& rea
     layer.qk_norm = at::cat({q.unsqueeze(0).expand({text.heads, text.head_dim}),
                              k.unsqueeze(0).expand({text.kv_heads, text.head_dim})});
   }
+  decoder->last_full_ = decoder->LastProjection(ContextForm::kFull);
+  decoder->last_compact_ = decoder->LastProjection(ContextForm::kCompact);
   return decoder;
 }
 
@@ -42,10 +44,26 @@ TextDecoder::Layer TextDecoder::LoadLayer(WeightReader& reader, int64_t index) {
   };
 }
 
+TextDecoder::KeyValueProjection TextDecoder::LastProjection(ContextForm form) const {
+  const ContextDims dims = DimsOf(geometry_, form);
+  const Layer& layer = layers_.back();
+  const int64_t dim = text_.head_dim;
+  const at::Tensor keys_values = layer.qkv.narrow(0, text_.heads * dim, 2 * text_.kv_heads * dim)
+                                     .view({2, text_.kv_heads, dim, text_.hidden});
+  const at::Tensor norm = layer.qk_norm.narrow(0, text_.heads, dims.kv_heads);
+  if (form == ContextForm::kFull) {
+    return {keys_values.view({2 * text_.kv_heads * dim, text_.hidden}), norm, dims};
+  }
+  const auto rows = [&](int64_t which, int64_t width) {
+    return keys_values[which].narrow(0, 0, dims.kv_heads).narrow(1, 0, width).flatten(0, 1);
+  };
+  return {at::cat({rows(0, dims.key_dim), rows(1, dims.value_dim)}), norm, dims};
+}
+
 double TextDecoder::scale() const { return 1.0 / std::sqrt(static_cast<double>(text_.head_dim)); }
 
-at::Tensor TextDecoder::ImageRows(const PromptSequence& sequence) const {
-  return at::tensor(sequence.image_rows, at::kLong).to(options_.device);
+at::Tensor TextDecoder::Index(const std::vector<int64_t>& rows) const {
+  return at::tensor(rows, at::kLong).to(options_.device);
 }
 
 RotaryTable TextDecoder::SequenceTables(const PromptSequence& sequence) const {
@@ -58,27 +76,33 @@ RotaryTable TextDecoder::SequenceTables(const PromptSequence& sequence) const {
 
 at::Tensor TextDecoder::Embed(const PromptSequence& sequence,
                               absl::Span<const ImageFeature> features) const {
-  const at::Tensor ids = at::tensor(sequence.ids, at::kLong).to(options_.device);
-  at::Tensor x = embedding_.index_select(0, ids);
+  at::Tensor x = embedding_.index_select(0, Index(sequence.ids));
   if (features.empty()) return x;
   std::vector<at::Tensor> embeds;
   for (const ImageFeature& feature : features) embeds.push_back(feature.embeds);
-  x.index_copy_(0, ImageRows(sequence), at::cat(embeds));
+  x.index_copy_(0, Index(sequence.image_rows), at::cat(embeds));
   return x;
 }
 
-RotatedHeads TextDecoder::Project(const Layer& layer, const at::Tensor& x, const RotaryTable& table,
-                                  bool with_queries) const {
+RotatedHeads TextDecoder::Project(const Layer& layer, const at::Tensor& x,
+                                  const RotaryTable& table) const {
   const at::Tensor h = RmsNorm(x, layer.input_norm, text_.rms_eps);
-  if (with_queries) {
-    return SplitNormRotate(at::linear(h, layer.qkv), {text_.heads, text_.kv_heads, text_.head_dim},
-                           layer.qk_norm, text_.rms_eps, table);
-  }
-  const int64_t query_rows = text_.heads * text_.head_dim;
-  const at::Tensor kv_weight = layer.qkv.narrow(0, query_rows, layer.qkv.size(0) - query_rows);
-  return SplitNormRotate(at::linear(h, kv_weight), {0, text_.kv_heads, text_.head_dim},
-                         layer.qk_norm.narrow(0, text_.heads, text_.kv_heads), text_.rms_eps,
-                         table);
+  return SplitNormRotate(at::linear(h, layer.qkv), {text_.heads, text_.kv_heads, text_.head_dim},
+                         layer.qk_norm, text_.rms_eps, table);
+}
+
+LayerKeysValues TextDecoder::ProjectLast(ContextForm form, const at::Tensor& x,
+                                         const RotaryTable& table) const {
+  const KeyValueProjection& last = form == ContextForm::kFull ? last_full_ : last_compact_;
+  const at::Tensor projected =
+      at::linear(RmsNorm(x, layers_.back().input_norm, text_.rms_eps), last.weight);
+  const int64_t key_width = last.dims.kv_heads * last.dims.key_dim;
+  const int64_t value_width = last.dims.kv_heads * last.dims.value_dim;
+  const at::Tensor keys =
+      projected.narrow(1, 0, key_width).unflatten(1, {last.dims.kv_heads, last.dims.key_dim});
+  return {ApplyRotary(RmsNorm(keys, last.key_norm, text_.rms_eps), table),
+          projected.narrow(1, key_width, value_width)
+              .unflatten(1, {last.dims.kv_heads, last.dims.value_dim})};
 }
 
 void TextDecoder::Finish(const Layer& layer, const at::Tensor& attended, at::Tensor& x) const {
@@ -94,70 +118,116 @@ void TextDecoder::AddDeepstack(size_t layer, const at::Tensor& image_rows,
   x.index_add_(0, image_rows, at::cat(taps));
 }
 
-absl::Status TextDecoder::Prefill(const PromptSequence& sequence,
-                                  absl::Span<const ImageFeature> features,
-                                  const LayerCallback& on_layer) const {
-  at::Tensor x = Embed(sequence, features);
-  const at::Tensor mask = GroupedAdditiveMask(AllowedBySpans(sequence.spans), group(), x.options());
-  const at::Tensor image_rows = ImageRows(sequence);
-  const RotaryTable table = SequenceTables(sequence);
+at::Tensor TextDecoder::Mask(absl::Span<const AttentionSpan> spans) const {
+  return GroupedAdditiveMask(AllowedBySpans(spans), group(), embedding_.options());
+}
+
+absl::Status TextDecoder::Prefill(absl::Span<const SequenceInput> batch, ContextForm form,
+                                  const BatchLayerCallback& on_layer) const {
+  const JointSequence joint = Join(batch);
+  at::Tensor x = Embed(joint.all, joint.features);
+  const at::Tensor image_rows = Index(joint.all.image_rows);
+  const RotaryTable table = SequenceTables(joint.all);
+  std::vector<at::Tensor> masks;
+  for (const SequenceInput& input : batch) masks.push_back(Mask(input.sequence->spans));
   for (size_t i = 0; i < layers_.size(); ++i) {
     const bool last = i + 1 == layers_.size();
-    const RotatedHeads heads = Project(layers_[i], x, table, !last);
-    AUTOMOT_RETURN_IF_ERROR(on_layer(static_cast<int64_t>(i), heads.k, heads.v));
+    RotatedHeads heads;
+    LayerKeysValues layer = last ? ProjectLast(form, x, table) : LayerKeysValues();
+    if (!last) {
+      heads = Project(layers_[i], x, table);
+      layer = {heads.k, heads.v};
+    }
+    std::vector<at::Tensor> attended;
+    for (size_t item = 0; item < batch.size(); ++item) {
+      const auto [begin, rows] = joint.parts[item];
+      const at::Tensor keys = layer.keys.narrow(0, begin, rows);
+      const at::Tensor values = layer.values.narrow(0, begin, rows);
+      AUTOMOT_RETURN_IF_ERROR(on_layer(item, static_cast<int64_t>(i), keys, values));
+      if (last) continue;
+      attended.push_back(
+          GroupedAttention(heads.q.narrow(0, begin, rows), keys, values, masks[item], scale()));
+    }
     if (last) break;
-    Finish(layers_[i], GroupedAttention(heads.q, heads.k, heads.v, mask, scale()), x);
-    AddDeepstack(i, image_rows, features, x);
+    Finish(layers_[i], attended.size() == 1 ? attended[0] : at::cat(attended), x);
+    AddDeepstack(i, image_rows, joint.features, x);
   }
   return absl::OkStatus();
 }
 
-at::Tensor TextDecoder::LastLogits(const at::Tensor& x) const {
-  const at::Tensor last = x.narrow(0, x.size(0) - 1, 1);
-  return at::linear(RmsNorm(last, final_norm_, text_.rms_eps), lm_head_).squeeze(0).to(at::kFloat);
-}
-
-void TextDecoder::RunCached(at::Tensor& x, const RotaryTable& table, const at::Tensor& mask,
-                            const PromptSequence* sequence, absl::Span<const ImageFeature> features,
-                            GenerationState* state) const {
-  const int64_t added = x.size(0), total = state->tokens + added;
-  const at::Tensor image_rows = sequence != nullptr ? ImageRows(*sequence) : at::Tensor();
-  for (size_t i = 0; i < layers_.size(); ++i) {
-    const RotatedHeads heads = Project(layers_[i], x, table, /*with_queries=*/true);
-    state->keys[i].narrow(0, state->tokens, added).copy_(heads.k);
-    state->values[i].narrow(0, state->tokens, added).copy_(heads.v);
-    Finish(layers_[i],
-           GroupedAttention(heads.q, state->keys[i].narrow(0, 0, total),
-                            state->values[i].narrow(0, 0, total), mask, scale()),
-           x);
-    AddDeepstack(i, image_rows, features, x);
-  }
-  state->tokens = total;
-}
-
-at::Tensor TextDecoder::StartGeneration(const PromptSequence& sequence,
-                                        absl::Span<const ImageFeature> features, int64_t max_tokens,
-                                        GenerationState* state) const {
-  *state = {};
-  at::Tensor x = Embed(sequence, features);
-  const std::vector<int64_t> shape = {sequence.tokens() + max_tokens, text_.kv_heads,
-                                      text_.head_dim};
+SequenceKeysValues TextDecoder::Reserve(int64_t capacity) const {
+  SequenceKeysValues reserved;
   for (int64_t i = 0; i < text_.layers; ++i) {
-    state->keys.push_back(at::empty(shape, x.options()));
-    state->values.push_back(at::empty(shape, x.options()));
+    for (std::vector<at::Tensor>* side : {&reserved.keys, &reserved.values}) {
+      side->push_back(at::empty({capacity, text_.kv_heads, text_.head_dim}, embedding_.options()));
+    }
   }
-  const AttentionSpan causal{sequence.tokens(), SpanMode::kCausal};
-  const at::Tensor mask = GroupedAdditiveMask(AllowedBySpans({&causal, 1}), group(), x.options());
-  RunCached(x, SequenceTables(sequence), mask, &sequence, features, state);
-  state->next_position = sequence.next_position;
-  return LastLogits(x);
+  return reserved;
 }
 
-at::Tensor TextDecoder::Continue(int64_t token, GenerationState* state) const {
-  at::Tensor x = embedding_.narrow(0, token, 1).clone();
-  const RotaryTable table = rotary_.TextTables(state->next_position++, 1, options_.dtype);
-  RunCached(x, table, /*mask=*/{}, /*sequence=*/nullptr, {}, state);
-  return LastLogits(x);
+at::Tensor TextDecoder::Logits(const at::Tensor& last_rows) const {
+  return at::linear(RmsNorm(last_rows, final_norm_, text_.rms_eps), lm_head_).to(at::kFloat);
+}
+
+at::Tensor TextDecoder::Attend(size_t layer, const RotatedHeads& heads, const Continuation& item,
+                               const at::Tensor& mask) const {
+  const int64_t seen = item.own->tokens, rows = heads.k.size(0);
+  item.own->keys[layer].narrow(0, seen, rows).copy_(heads.k);
+  item.own->values[layer].narrow(0, seen, rows).copy_(heads.v);
+  const KeysAndValues own = {item.own->keys[layer].narrow(0, 0, seen + rows),
+                             item.own->values[layer].narrow(0, 0, seen + rows)};
+  if (item.scene == nullptr) return GroupedAttention(heads.q, own.k, own.v, mask, scale());
+  const KeysAndValues scene = {item.scene->keys[layer].narrow(0, 0, item.scene->tokens),
+                               item.scene->values[layer].narrow(0, 0, item.scene->tokens)};
+  return GroupedAttention(heads.q, scene, own, mask, scale());
+}
+
+at::Tensor TextDecoder::AttendBatch(size_t layer, const RotatedHeads& heads,
+                                    absl::Span<const JointSequence::Part> parts,
+                                    absl::Span<const Continuation> batch,
+                                    absl::Span<const at::Tensor> masks) const {
+  const bool last = layer + 1 == layers_.size();
+  std::vector<at::Tensor> attended;
+  for (size_t item = 0; item < batch.size(); ++item) {
+    const auto [begin, rows] = parts[item];
+    // Of the last layer only the last row is wanted, and that sees everything.
+    const int64_t skipped = last ? rows - 1 : 0;
+    attended.push_back(Attend(layer,
+                              {heads.q.narrow(0, begin + skipped, rows - skipped),
+                               heads.k.narrow(0, begin, rows), heads.v.narrow(0, begin, rows)},
+                              batch[item], last ? at::Tensor() : masks[item]));
+  }
+  return attended.size() == 1 ? attended[0] : at::cat(attended);
+}
+
+at::Tensor TextDecoder::Extend(absl::Span<const Continuation> batch) const {
+  std::vector<SequenceInput> inputs;
+  for (const Continuation& item : batch) inputs.push_back(item.input);
+  const JointSequence joint = Join(inputs);
+  std::vector<at::Tensor> masks(batch.size());
+  std::vector<int64_t> last_rows;
+  for (size_t item = 0; item < batch.size(); ++item) {
+    const auto [begin, rows] = joint.parts[item];
+    last_rows.push_back(begin + rows - 1);
+    if (rows == 1) continue;
+    masks[item] = GroupedAdditiveMask(AllowedContinuation(batch[item].own->tokens, rows), group(),
+                                      embedding_.options());
+  }
+  at::Tensor x = Embed(joint.all, joint.features);
+  const at::Tensor image_rows = Index(joint.all.image_rows);
+  const RotaryTable table = SequenceTables(joint.all);
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const bool last = i + 1 == layers_.size();
+    const at::Tensor attended =
+        AttendBatch(i, Project(layers_[i], x, table), joint.parts, batch, masks);
+    if (last) x = x.index_select(0, Index(last_rows));
+    Finish(layers_[i], attended, x);
+    if (!last) AddDeepstack(i, image_rows, joint.features, x);
+  }
+  for (size_t item = 0; item < batch.size(); ++item) {
+    batch[item].own->tokens += joint.parts[item].rows;
+  }
+  return Logits(x);
 }
 
 }  // namespace automot::model

@@ -46,19 +46,34 @@ at::Tensor UngroupRows(const at::Tensor& rows, int64_t tokens) {
       .reshape({tokens, kv_heads * group * dim});
 }
 
+namespace {
+
+// [kv_heads, rows, keys]
+at::Tensor Scores(const at::Tensor& grouped, const at::Tensor& k, const at::Tensor& mask,
+                  double scale) {
+  const at::Tensor keys = k.permute({1, 2, 0});
+  if (!mask.defined()) return at::bmm(grouped, keys).mul_(scale);
+  return at::baddbmm(mask, grouped, keys, /*beta=*/1, /*alpha=*/scale);
+}
+
+}  // namespace
+
 at::Tensor GroupedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const at::Tensor& mask, double scale) {
-  const int64_t kv_heads = k.size(1);
-  const int64_t tokens = q.size(0);
-  const at::Tensor grouped = GroupQueries(q, kv_heads);
-  const at::Tensor keys = k.permute({1, 2, 0});
-  at::Tensor scores;
-  if (mask.defined()) {
-    scores = at::baddbmm(mask, grouped, keys, /*beta=*/1, /*alpha=*/scale);
-  } else {
-    scores = at::bmm(grouped, keys).mul_(scale);
-  }
-  return UngroupRows(at::bmm(at::softmax(scores, -1), v.permute({1, 0, 2})), tokens);
+  const at::Tensor scores = Scores(GroupQueries(q, k.size(1)), k, mask, scale);
+  return UngroupRows(at::bmm(at::softmax(scores, -1), v.permute({1, 0, 2})), q.size(0));
+}
+
+at::Tensor GroupedAttention(const at::Tensor& q, const KeysAndValues& before,
+                            const KeysAndValues& own, const at::Tensor& mask, double scale) {
+  const at::Tensor grouped = GroupQueries(q, own.k.size(1));
+  const at::Tensor weights = at::softmax(
+      at::cat({Scores(grouped, before.k, {}, scale), Scores(grouped, own.k, mask, scale)}, -1), -1);
+  const int64_t count = before.k.size(0);
+  const at::Tensor seen = at::bmm(weights.narrow(2, 0, count), before.v.permute({1, 0, 2}));
+  return UngroupRows(
+      at::baddbmm(seen, weights.narrow(2, count, own.k.size(0)), own.v.permute({1, 0, 2})),
+      q.size(0));
 }
 
 }  // namespace automot::model

@@ -46,4 +46,12 @@ at::Tensor UngroupRows(const at::Tensor& rows, int64_t tokens);
 at::Tensor GroupedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const at::Tensor& mask, double scale);
 
+// The same over two groups of keys that lie apart, `before` seen by every row and `own` through the
+// mask (`[1, tokens * group, own keys]`, or undefined).
+struct KeysAndValues {
+  at::Tensor k, v;  // [keys, kv_heads, dim]
+};
+at::Tensor GroupedAttention(const at::Tensor& q, const KeysAndValues& before,
+                            const KeysAndValues& own, const at::Tensor& mask, double scale);
+
 }  // namespace automot::model

@@ -12,27 +12,13 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/checkpoint/checkpoint.h"
+#include "common/model/generation.h"
 #include "common/model/prompt_sequence.h"
 #include "common/model/text_decoder.h"
 #include "common/model/vision_tower.h"
 #include "common/model/weights.h"
 
 namespace automot::model {
-
-struct GenerateOptions {
-  int64_t max_tokens = 64;
-};
-
-enum class GenerateEnd : uint8_t {
-  kEndOfText,  // the model wrote im_end
-  kLength,     // max_tokens were written
-  kCancelled,  // a callback said so
-};
-
-struct GenerateCallbacks {
-  std::function<bool(int64_t id)> on_token;  // false ends the generation; im_end is not reported
-  std::function<bool()> before_token = nullptr;  // called between tokens; may wait; false ends it
-};
 
 // Immutable after Load: any number of threads may call it. Sets no global state of LibTorch.
 class UnderstandingModel {
@@ -56,14 +42,41 @@ class UnderstandingModel {
                                           InstructionMask mask = InstructionMask::kCausal) const;
 
   // Runs the decoder and hands out each layer's keys and values as soon as they are computed; the
-  // caller's status ends it. INVALID_ARGUMENT where features do not fit the sequence.
+  // caller's status ends it. INVALID_ARGUMENT where features do not fit the sequence. `form`: what
+  // the caller will keep of them (SelectForm).
   absl::Status Prefill(const PromptSequence& sequence, absl::Span<const ImageFeature> features,
-                       const LayerCallback& on_layer) const;
+                       const LayerCallback& on_layer, ContextForm form = ContextForm::kFull) const;
+  // The same for several sequences of any lengths in one run, without padding. Each gets what it
+  // would get alone, but for the rounding of the products.
+  absl::Status PrefillBatch(absl::Span<const SequenceInput> batch,
+                            const BatchLayerCallback& on_layer,
+                            ContextForm form = ContextForm::kFull) const;
 
-  // Greedy text after a sequence, under the plain causal mask (spec 2.5): a prefill of its own,
-  // whose keys and values are not the context's.
+  // Prefills prefix and images for any number of questions. `between_layers` may be null; it may
+  // use the model.
+  absl::StatusOr<std::shared_ptr<const Scene>> PrefillScene(
+      absl::Span<const int64_t> prefix_ids, absl::Span<const ImageFeature> features,
+      const std::function<void()>& between_layers = nullptr) const;
+
+  // Prefills a question after the scene and chooses the first token. INVALID_ARGUMENT for an
+  // option or an id.
+  absl::StatusOr<std::unique_ptr<Generation>> Begin(std::shared_ptr<const Scene> scene,
+                                                    absl::Span<const int64_t> question_ids,
+                                                    const GenerateOptions& options) const;
+  // One more token for each that has not ended, in one run. Null pointers and repetitions are not
+  // allowed. The same scene, question and options give the same text, alone or in a batch, but for
+  // the rounding of the products.
+  absl::Status Advance(absl::Span<Generation* const> generations) const;
+
+  // Text after a sequence that nothing is shared with, under the plain causal mask (spec 2.5): its
+  // keys and values are not the context's.
   absl::StatusOr<GenerateEnd> Generate(const PromptSequence& sequence,
                                        absl::Span<const ImageFeature> features,
+                                       const GenerateOptions& options,
+                                       const GenerateCallbacks& callbacks) const;
+  // Text after a scene's question, token by token.
+  absl::StatusOr<GenerateEnd> Generate(std::shared_ptr<const Scene> scene,
+                                       absl::Span<const int64_t> question_ids,
                                        const GenerateOptions& options,
                                        const GenerateCallbacks& callbacks) const;
 
@@ -75,6 +88,10 @@ class UnderstandingModel {
                      std::unique_ptr<VisionTower> vision, std::unique_ptr<TextDecoder> decoder);
   absl::Status CheckFeatures(const PromptSequence& sequence,
                              absl::Span<const ImageFeature> features) const;
+  absl::StatusOr<std::unique_ptr<Generation>> BeginAfter(std::shared_ptr<const Scene> scene,
+                                                         const SequenceInput& input,
+                                                         const GenerateOptions& options) const;
+  absl::StatusOr<GenerateEnd> Run(Generation& generation, const GenerateCallbacks& callbacks) const;
 
   ModelGeometry geometry_;
   ModelOptions options_;
