@@ -13,7 +13,6 @@ namespace {
 
 constexpr double kMaxReasoningRateHz = 100.0;  // session.proto
 constexpr std::size_t kMaxQuestionBytes = 4096;
-constexpr int kMaxAnswerTokens = 1024;
 
 absl::Status CheckRequest(const context::AttachRequest& request) {
   if (!std::isfinite(request.reasoning_rate_hz) || request.reasoning_rate_hz <= 0.0 ||
@@ -32,11 +31,7 @@ absl::Status CheckQuestion(const SceneQuestion& question) {
                                                    " bytes; it must have 1 to ",
                                                    kMaxQuestionBytes));
   }
-  if (question.options.max_tokens < 1 || question.options.max_tokens > kMaxAnswerTokens) {
-    return absl::InvalidArgumentError(absl::StrCat("max_tokens is ", question.options.max_tokens,
-                                                   "; it must be 1 to ", kMaxAnswerTokens));
-  }
-  return absl::OkStatus();
+  return ValidateAskOptions(question.options);
 }
 
 absl::Status NotAttached(uint64_t session) {

@@ -90,12 +90,18 @@ void ReasoningWorker::Refresh(const RefreshJob& job) {
 }
 
 void ReasoningWorker::Answer(SceneQuestion& question) {
-  uint64_t cache_hits = 0;
-  absl::StatusOr<VisionFeatures> features =
-      EncodeFrames(question.frames, *expert_, *question.cache, &cache_hits);
-  if (!features.ok()) return question.on_done(features.status());
-  question.on_done(expert_->Ask(question.question, *features, question.options, question.on_text,
-                                [this] { RunDueRefreshes(); }));
+  const auto yield = [this] { RunDueRefreshes(); };
+  VisionFeatures features;
+  for (const CameraFramePtr& frame : question.frames) {
+    uint64_t cache_hits = 0;
+    absl::StatusOr<VisionFeatures> feature =
+        EncodeFrames({frame}, *expert_, *question.cache, &cache_hits);
+    if (!feature.ok()) return question.on_done(feature.status());
+    features.push_back(std::move(feature->front()));
+    yield();
+  }
+  question.on_done(
+      expert_->Ask(question.question, features, question.options, question.on_text, yield));
 }
 
 }  // namespace automot::reasoning

@@ -29,6 +29,9 @@ using context::TensorKind;
 // After the question: the end of the user's turn and the head of the answer (spec 2.5).
 constexpr char kAnswerHead[] = "<|im_end|>\n<|im_start|>assistant\n";
 
+// A document's end: a model that writes it instead of the turn's end has nothing more to say.
+constexpr char kEndOfText[] = "<|endoftext|>";
+
 struct TorchFeature final : VisionFeature {
   model::ImageFeature feature;
 };
@@ -76,13 +79,20 @@ class TorchUnderstandingExpert final : public UnderstandingExpert {
         frames_(std::move(frames)),
         decision_(std::move(decision)) {}
   void Describe(const model::Checkpoint& checkpoint, bool bidirectional);
-  absl::StatusOr<model::PromptIds> QuestionIds(std::string_view question) const;
+  absl::StatusOr<std::vector<int64_t>> QuestionIds(std::string_view question) const;
+  // The prefilled scene of the features, kept for the next question about them.
+  absl::StatusOr<std::shared_ptr<const model::Scene>> SceneOf(const VisionFeatures& features,
+                                                              const std::function<void()>& yield);
 
   UnderstandingExpertInfo info_;
   std::unique_ptr<const model::Tokenizer> tokenizer_;
   std::unique_ptr<const model::UnderstandingModel> model_;
   model::FrameEncoder frames_;
   std::unique_ptr<TorchDecision> decision_;  // null where decisions are not published
+  std::vector<int64_t> stop_ids_;            // tokens that end a text besides im_end
+  // Of the newest question. The features are held so that their addresses stay theirs.
+  VisionFeatures scene_features_;
+  std::shared_ptr<const model::Scene> scene_;
 };
 
 absl::StatusOr<std::unique_ptr<UnderstandingExpert>> TorchUnderstandingExpert::Load(
@@ -101,6 +111,7 @@ absl::StatusOr<std::unique_ptr<UnderstandingExpert>> TorchUnderstandingExpert::L
   std::unique_ptr<TorchUnderstandingExpert> expert(new TorchUnderstandingExpert(
       std::move(tokenizer), std::move(model), std::move(frames), std::move(decision)));
   expert->Describe(*checkpoint, options.bidirectional_instruction);
+  if (const auto id = expert->tokenizer_->TokenId(kEndOfText)) expert->stop_ids_.push_back(*id);
   return expert;
 }
 
@@ -170,7 +181,8 @@ absl::Status TorchUnderstandingExpert::Prefill(const ContextPlan& plan,
     return absl::InternalError(absl::StrCat("the sequence has ", sequence.tokens(),
                                             " tokens; the plan said ", plan.layout.tokens));
   }
-  const model::ContextDims dims = model::DimsOf(model_->geometry(), FormOf(plan.layout.kind));
+  const model::ContextForm form = FormOf(plan.layout.kind);
+  const model::ContextDims dims = model::DimsOf(model_->geometry(), form);
   const at::ScalarType dtype = model_->options().dtype;
   return model_->Prefill(
       sequence, images,
@@ -182,7 +194,8 @@ absl::Status TorchUnderstandingExpert::Prefill(const ContextPlan& plan,
                              Bytes(keys_values.Tensor(index, TensorKind::kValue))));
         on_layer(index);
         return absl::OkStatus();
-      });
+      },
+      form);
 }
 
 absl::StatusOr<Decision> TorchUnderstandingExpert::Decide(const ContextPlan& plan,
@@ -194,24 +207,31 @@ absl::StatusOr<Decision> TorchUnderstandingExpert::Decide(const ContextPlan& pla
   return decision_->Decide(plan, keys_values, inputs);
 }
 
-absl::StatusOr<model::PromptIds> TorchUnderstandingExpert::QuestionIds(
+absl::StatusOr<std::vector<int64_t>> TorchUnderstandingExpert::QuestionIds(
     std::string_view question) const {
-  model::PromptIds ids;
-  AUTOMOT_ASSIGN_OR_RETURN(ids.prefix, tokenizer_->Encode(model::kPromptPrefix));
-  AUTOMOT_ASSIGN_OR_RETURN(ids.instruction, tokenizer_->Encode(question, false));
+  AUTOMOT_ASSIGN_OR_RETURN(std::vector<int64_t> ids, tokenizer_->Encode(question, false));
   AUTOMOT_ASSIGN_OR_RETURN(const std::vector<int64_t> head, tokenizer_->Encode(kAnswerHead));
-  ids.instruction.insert(ids.instruction.end(), head.begin(), head.end());
+  ids.insert(ids.end(), head.begin(), head.end());
   return ids;
+}
+
+absl::StatusOr<std::shared_ptr<const model::Scene>> TorchUnderstandingExpert::SceneOf(
+    const VisionFeatures& features, const std::function<void()>& yield) {
+  if (scene_ != nullptr && scene_features_ == features) return scene_;
+  scene_ = nullptr;  // before the next one takes memory
+  AUTOMOT_ASSIGN_OR_RETURN(const std::vector<int64_t> prefix,
+                           tokenizer_->Encode(model::kPromptPrefix));
+  AUTOMOT_ASSIGN_OR_RETURN(scene_, model_->PrefillScene(prefix, Unwrap(features), yield));
+  scene_features_ = features;
+  return scene_;
 }
 
 absl::StatusOr<bool> TorchUnderstandingExpert::Ask(
     std::string_view question, const VisionFeatures& features, const AskOptions& options,
     const std::function<bool(std::string_view)>& on_text, const std::function<void()>& yield) {
-  AUTOMOT_ASSIGN_OR_RETURN(const model::PromptIds ids, QuestionIds(question));
-  const std::vector<model::ImageFeature> images = Unwrap(features);
-  AUTOMOT_ASSIGN_OR_RETURN(const model::PromptSequence sequence,
-                           model_->Sequence(ids.prefix, images, ids.instruction));
-  AnswerText text(*tokenizer_, on_text);
+  AUTOMOT_ASSIGN_OR_RETURN(const std::vector<int64_t> ids, QuestionIds(question));
+  AUTOMOT_ASSIGN_OR_RETURN(std::shared_ptr<const model::Scene> scene, SceneOf(features, yield));
+  AnswerText text(*tokenizer_, options.stop, on_text);
   const model::GenerateCallbacks callbacks = {.on_token = [&](int64_t id) { return text.Take(id); },
                                               .before_token =
                                                   [&] {
@@ -220,9 +240,12 @@ absl::StatusOr<bool> TorchUnderstandingExpert::Ask(
                                                   }};
   AUTOMOT_ASSIGN_OR_RETURN(
       const model::GenerateEnd end,
-      model_->Generate(sequence, images, {.max_tokens = options.max_tokens}, callbacks));
-  text.Flush();
-  return end == model::GenerateEnd::kEndOfText;
+      model_->Generate(
+          std::move(scene), ids,
+          {.max_tokens = options.max_tokens, .sampling = options.sampling, .stop_ids = stop_ids_},
+          callbacks));
+  if (end != model::GenerateEnd::kCancelled) text.Flush();
+  return end == model::GenerateEnd::kEndOfText || text.stopped();
 }
 
 }  // namespace

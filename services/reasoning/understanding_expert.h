@@ -2,6 +2,7 @@
 // implements it, tests have a fake.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "absl/types/span.h"
 #include "common/context/context_layout.h"
 #include "common/context/kv_buffer.h"
+#include "common/model/token_sampler.h"
 #include "common/types/observation.h"
 #include "common/types/trajectory.h"
 
@@ -64,9 +66,19 @@ struct UnderstandingExpertInfo {
   int camera_height = 256;
 };
 
+// When an answer ends, and how its tokens are chosen.
 struct AskOptions {
+  static constexpr int kMaxTokens = 1024;
+  static constexpr std::size_t kMaxStops = 8;
+  static constexpr std::size_t kMaxStopBytes = 256;
+
   int max_tokens = 64;
+  std::vector<std::string> stop;    // the answer ends before the first of these; UTF-8
+  model::SamplingOptions sampling;  // default: greedy
 };
+
+// INVALID_ARGUMENT naming field, value and limit.
+absl::Status ValidateAskOptions(const AskOptions& options);
 
 // Not thread-safe, except that info() may be called anywhere: one thread owns an expert.
 class UnderstandingExpert {
@@ -95,9 +107,12 @@ class UnderstandingExpert {
                                           const context::KvBuffer& keys_values,
                                           const DecisionInputs& inputs) = 0;
 
-  // Generates an answer to `question` about the frames. `on_text` receives pieces and returns false
-  // to stop; between tokens `yield` is called, so that context refreshes go first. Returns true
-  // where the model ended by itself.
+  // Generates an answer to `question` about the frames. `on_text` receives pieces, each valid
+  // UTF-8, and returns false to stop. `yield` is called between tokens, and between the layers of
+  // the frames' prefill, so that context refreshes go first: it may use the expert, but not Ask.
+  // Questions about the same features share that prefill while no other scene is asked about.
+  // Returns true where the answer is complete: the model ended it, or a stop string did. Options
+  // are valid.
   virtual absl::StatusOr<bool> Ask(std::string_view question, const VisionFeatures& features,
                                    const AskOptions& options,
                                    const std::function<bool(std::string_view)>& on_text,

@@ -11,9 +11,6 @@
 namespace automot::reasoning {
 namespace {
 
-constexpr int kDefaultTokens = 64;
-constexpr uint32_t kMaxTokens = 1024;
-
 absl::StatusOr<std::vector<CameraFramePtr>> OwnFrames(const v1::AskRequest& request,
                                                       const conversion::ObservationLimits& limits) {
   AUTOMOT_ASSIGN_OR_RETURN(Observation observation,
@@ -32,12 +29,13 @@ absl::StatusOr<std::vector<CameraFramePtr>> OwnFrames(const v1::AskRequest& requ
 absl::StatusOr<std::unique_ptr<SceneQuestion>> Read(const v1::AskRequest& request,
                                                     const conversion::ObservationLimits& limits) {
   auto question = std::make_unique<SceneQuestion>();
-  if (request.max_tokens() > kMaxTokens) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("max_tokens is ", request.max_tokens(), "; it must be at most ", kMaxTokens));
+  if (request.max_tokens() > uint32_t{AskOptions::kMaxTokens}) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "max_tokens is ", request.max_tokens(), "; it must be at most ", AskOptions::kMaxTokens));
   }
-  question->options.max_tokens =
-      request.max_tokens() == 0 ? kDefaultTokens : static_cast<int>(request.max_tokens());
+  if (request.max_tokens() != 0) {
+    question->options.max_tokens = static_cast<int>(request.max_tokens());
+  }
   question->question = request.question();
   if (request.has_observation()) {
     AUTOMOT_ASSIGN_OR_RETURN(question->frames, OwnFrames(request, limits));

@@ -187,29 +187,6 @@ TEST(TorchUnderstandingExpert, WithoutDecisionWeightsDecideIsUnimplemented) {
   EXPECT_TRUE(absl::IsUnimplemented(expert->Decide({}, {}, {}).status()));
 }
 
-TEST(TorchUnderstandingExpert, AnswersYieldBetweenTokensAndStopWhenToldTo) {
-  const auto expert = Load();
-  const Context context = RunCaseA(*expert, GoldenCase("b_slow_A"), ContextLayout::Kind::kCompact);
-  int yields = 0;
-  std::string text;
-  const auto end = expert->Ask(
-      "What is ahead?", context.features, {.max_tokens = 5},
-      [&](std::string_view piece) {
-        text += piece;
-        return true;
-      },
-      [&] { ++yields; });
-  ASSERT_TRUE(end.ok()) << end.status();
-  EXPECT_TRUE(*end || yields == 4) << yields << " yields between 5 tokens";
-  int pieces = 0;
-  ASSERT_TRUE(expert
-                  ->Ask(
-                      "What is ahead?", context.features, {.max_tokens = 50},
-                      [&](std::string_view) { return ++pieces < 2; }, [] {})
-                  .ok());
-  EXPECT_LE(pieces, 3);
-}
-
 // A refresh runs between two tokens of an answer: neither may see the other.
 TEST(TorchUnderstandingExpert, RefreshWithinAnAnswerChangesNeither) {
   const auto expert = Load();
