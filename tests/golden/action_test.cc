@@ -159,7 +159,12 @@ TEST_F(BatchGolden, ObservationsSharingAContextAgreeWithTheReference) {
     const auto output =
         TinyActionModel().Plan(InputsOf(golden_), {&use, 1}, model::HiddenRows::kAll);
     ASSERT_TRUE(output.ok()) << output.status();
-    ExpectOutput(golden_, i == 0 ? "cacheA_" : "cacheB_", *output);
+    const std::string prefix = i == 0 ? "cacheA_" : "cacheB_";
+    ExpectOutput(golden_, prefix, *output);
+    const at::Tensor positions = golden_.Expected(prefix + "position_ids");
+    const int64_t first = TinyActionModel().FirstPosition(use);
+    ExpectEqual(at::arange(first, first + positions.size(2), at::kLong).expand_as(positions),
+                positions, prefix + "position_ids");
   }
 }
 

@@ -128,6 +128,7 @@ absl::StatusOr<at::Tensor> BevEncoder::Encode(const at::Tensor& rgb, const at::T
 
 at::Tensor BevEncoder::Run(at::Tensor image, at::Tensor lidar, BevStages* stages) const {
   image = image_trunk_.Stem(image);
+  if (stages != nullptr) stages->lidar_input = lidar.clone();
   lidar = lidar_trunk_.Stem(lidar);
   if (stages != nullptr) stages->image_stem = image.clone();
   for (size_t stage = 0; stage < fusion_.size(); ++stage) {

@@ -23,6 +23,7 @@ namespace automot::model {
 // dtype, model device; undefined where the encoder does not compute it (the image map after the
 // last fusion).
 struct BevStages {
+  at::Tensor lidar_input;  // the histogram as the trunk takes it, 0..1
   at::Tensor image_stem;
   std::array<at::Tensor, 4> image_stage, lidar_stage, image_fused, lidar_fused;
 };

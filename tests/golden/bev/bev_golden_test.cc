@@ -95,6 +95,16 @@ TEST_F(GoldenBev, EveryStageEqualsTheReferences) {
   EXPECT_FALSE(stages.image_fused[3].defined()) << "dead work is done";
 }
 
+TEST_F(GoldenBev, CountsBecomeTheReferencesValuesExactly) {
+  const at::Tensor table = Tensor(*OpenCase("f_lidar"), "hist_value_table");
+  at::Tensor counts = counts_.narrow(0, 0, 1).clone();
+  counts[0][0][0].narrow(0, 0, table.size(0)).copy_(at::arange(table.size(0)));
+  BevStages stages;
+  Encode(rgb_.narrow(0, 0, 1), counts, &stages);
+  EXPECT_TRUE(at::equal(stages.lidar_input[0][0][0].narrow(0, 0, table.size(0)), table))
+      << stages.lidar_input[0][0][0].narrow(0, 0, table.size(0));
+}
+
 TEST_F(GoldenBev, FeatureIsContiguousAndOfTheModelsDtype) {
   const at::Tensor feature = Encode(rgb_, counts_);
   EXPECT_TRUE(feature.is_contiguous());

@@ -96,30 +96,62 @@ void ExpectWithin(const at::Tensor& actual, const at::Tensor& expected, Spread l
   EXPECT_LE(difference.max().item<double>(), limit.max) << what;
 }
 
-TEST_F(InferGolden, Bfloat16StaysWithinTheSpreadOfTwoCorrectImplementations) {
-  Tensors inputs = InputsOf(GoldenCase("b_slow_A"));
-  const Tensors fast = FastInputs();
-  for (const char* name : {"target_points", "speed"}) inputs[name] = fast.at(name);
-  for (const char* name : {"rgb", "lidar_hist_counts"}) {
-    inputs[name] = GoldenCase("c_bev").Input(name)[0];
+// Of the action expert's outputs, whichever of them the case has.
+const std::map<std::string, Spread> kFastSpreads = {
+    {"hidden", {4e-2, 4e-1}}, {"logits", {6e-2, 5e-1}},     {"route_raw", {8e-2, 3e-1}},
+    {"route", {8e-2, 3e-1}},  {"wp_offsets", {8e-2, 3e-1}}, {"waypoints", {1.5e-1, 4e-1}}};
+
+void ExpectFastWithin(const Tensors& outputs, const GoldenCase& golden, const std::string& prefix) {
+  for (const auto& [name, limit] : kFastSpreads) {
+    ExpectWithin(outputs.at(name), golden.Expected(prefix + name), limit, prefix + name);
   }
-  const Tensors outputs = RunOk(inputs, {"--dtype", "bfloat16"});
-  const GoldenCase golden("g_bf16");
+  // Logits may tie in bfloat16: of 24 decisions of two correct implementations 23 were equal.
+  const at::Tensor ids = golden.Expected(prefix + "pred_ids");
+  EXPECT_GE(outputs.at("pred_ids").squeeze(0).eq(ids).sum().item<int64_t>(), ids.numel() - 1)
+      << prefix << "pred_ids: " << outputs.at("pred_ids") << ids;
+}
+
+class InferBfloat16 : public InferTest {
+ protected:
+  // From pictures to the plan.
+  static Tensors ChainInputs() {
+    Tensors inputs = InputsOf(GoldenCase("b_slow_A"));
+    const Tensors fast = FastInputs();
+    for (const char* name : {"target_points", "speed"}) inputs[name] = fast.at(name);
+    for (const char* name : {"rgb", "lidar_hist_counts"}) {
+      inputs[name] = GoldenCase("c_bev").Input(name)[0];
+    }
+    return inputs;
+  }
+  const GoldenCase golden_{"g_bf16"};
+};
+
+TEST_F(InferBfloat16, TheChainStaysWithinTheSpreadOfTwoCorrectImplementations) {
+  const Tensors outputs = RunOk(ChainInputs(), {"--dtype", "bfloat16"});
   const std::map<std::string, Spread> limits = {{"image_embeds", {1e-2, 6e-2}},
                                                 {"k_cache", {5e-2, 4e-1}},
                                                 {"v_cache", {4e-2, 4e-1}},
                                                 {"bev_feature", {9e-2, 1.0}}};
   for (const auto& [name, limit] : limits) {
     EXPECT_EQ(outputs.at(name).scalar_type(), at::kFloat) << name;
-    ExpectWithin(outputs.at(name), golden.Expected(name), limit, name);
+    ExpectWithin(outputs.at(name), golden_.Expected(name), limit, name);
   }
-  const std::map<std::string, Spread> fast_limits = {{"hidden", {4e-2, 4e-1}},
-                                                     {"logits", {6e-2, 5e-1}},
-                                                     {"route", {8e-2, 3e-1}},
-                                                     {"wp_offsets", {8e-2, 3e-1}},
-                                                     {"waypoints", {1.5e-1, 4e-1}}};
-  for (const auto& [name, limit] : fast_limits) {
-    ExpectWithin(outputs.at(name), golden.Expected("k0_" + name), limit, name);
+  ExpectFastWithin(outputs, golden_, "k0_");
+}
+
+TEST_F(InferBfloat16, ALaterUseOfTheContextStaysWithinTheSpread) {
+  ExpectFastWithin(RunOk(ChainInputs(), {"--dtype", "bfloat16", "--position-policy",
+                                         "reference_drift", "--reuse", "3"}),
+                   golden_, "k3_");
+}
+
+TEST_F(InferBfloat16, TheActionExpertAloneStaysWithinItsOwnSmallerSpread) {
+  const Tensors outputs = RunOk(FastInputs(), {"--dtype", "bfloat16"});
+  ExpectWithin(outputs.at("hidden"), golden_.Expected("aeonly_hidden"), {1.5e-2, 1.5e-1},
+               "aeonly_hidden");
+  for (const std::string name : {"logits", "route", "waypoints"}) {
+    ExpectWithin(outputs.at(name), golden_.Expected("aeonly_" + name), kFastSpreads.at(name),
+                 "aeonly_" + name);
   }
 }
 
