@@ -232,6 +232,21 @@ TEST_F(PlanRpcTest, DeadlineOfAParkedPlanEndsIt) {
   ExpectParkedPlanIsGone(car, before);
 }
 
+TEST_F(PlanRpcTest, DeadlineOfTheCallIsThatOfThePlan) {
+  PlanningProcess::Options options;
+  options.clock = &clock_;
+  StartInProcess(options);
+  Car car = OpenToPark("car");
+  grpc::Status late;
+  std::thread waiting = InBackground(car.RequestAt(0), &late);
+  EXPECT_TRUE(WaitForParked(car, 1));
+  clock_.Advance(absl::Minutes(2));  // the call's deadline is in one minute
+  planning_->engine().NoticeCancellation();
+  waiting.join();
+  EXPECT_EQ(late.error_code(), grpc::DEADLINE_EXCEEDED);
+  EXPECT_THAT(late.error_message(), HasSubstr("plan 1 did not start before its deadline"));
+}
+
 TEST_F(PlanRpcTest, CancelledPlanNeverRuns) {
   StartInProcess();
   Car car = OpenToPark("car");

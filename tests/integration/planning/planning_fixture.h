@@ -234,6 +234,7 @@ class PlanningTest : public ::testing::Test {
   // `car`'s parked plan was cancelled: it is gone, and its context does not bring it back.
   void ExpectParkedPlanIsGone(Car& car, uint64_t plans_before) {
     ASSERT_TRUE(WaitForParked(car, 0));
+    EXPECT_EQ(car.Status().plans_answered(), 0U) << "not even with the fallback";
     control_->prefill_gate.Open();
     ASSERT_TRUE(car.WaitForSnapshots(1));
     EXPECT_FALSE(Has(car.PlanAt(100'000), v1::REASON_FALLBACK));
