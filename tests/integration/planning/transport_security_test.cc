@@ -33,10 +33,11 @@ class TransportSecurityTest : public PlanningTest {
     return options;
   }
   // A client that shows the certificate of `name`, or none where it is empty.
-  absl::StatusOr<std::unique_ptr<client::PlannerClient>> Connect(const std::string& name) const {
+  absl::StatusOr<std::unique_ptr<client::PlannerClient>> Connect(
+      const std::string& name, absl::Duration patience = absl::Seconds(30)) const {
     client::PlannerClient::Options options;
     options.address = planning_->server().address();
-    options.connect_timeout = absl::Seconds(1);
+    options.connect_timeout = patience;
     options.tls.ca_file = certificates_->ca();
     if (!name.empty()) {
       options.tls.certificate_file = certificates_->certificate(name);
@@ -48,6 +49,18 @@ class TransportSecurityTest : public PlanningTest {
     auto session = client.OpenSession(name, OptionsOf(v1::TIME_MODE_REALTIME));
     ASSERT_TRUE(session.ok()) << session.status();
     EXPECT_TRUE((*session)->Plan(SeenAt(0), {.timeout = absl::Seconds(60)}).ok());
+  }
+  // A lane to `address` that shows the certificate of `name`.
+  std::unique_ptr<planning::GrpcSnapshotChannel> LaneTo(const std::string& address,
+                                                        const std::string& name) const {
+    planning::GrpcSnapshotChannelOptions lane;
+    lane.addresses = {address};
+    lane.credentials =
+        *rpc::ChannelCredentialsFor({.ca_file = certificates_->ca(),
+                                     .certificate_file = certificates_->certificate(name),
+                                     .key_file = certificates_->key(name)});
+    lane.pool.prefault = false;
+    return *planning::GrpcSnapshotChannel::Create(lane);
   }
   absl::Status StartAt(const std::string& address, const rpc::TlsOptions& tls = {}) {
     const planning::PlanningContext context{&planning_->engine(), &clock_, &metrics_, &allow_list_};
@@ -121,7 +134,7 @@ TEST_F(TransportSecurityTest, ClientsWithoutACertificateOfTheCaAreTurnedAway) {
   options.server.tls.client_ca_file = certificates_->ca();
   StartInProcess(options);
   ASSERT_TRUE(certificates_->Make("anyone").ok());
-  EXPECT_FALSE(Connect("").ok());
+  EXPECT_FALSE(Connect("", absl::Milliseconds(300)).ok());
   const auto client = Connect("anyone");
   ASSERT_TRUE(client.ok()) << client.status();
   ExpectPlans(**client, "car");
@@ -188,6 +201,36 @@ TEST_F(TransportSecurityTest, StreamsAndBatchesAskTheAllowListToo) {
   v1::PlanResponse plan;
   EXPECT_EQ(stub->Plan(&plan_call, v1::PlanRequest(), &plan).error_code(), grpc::PERMISSION_DENIED);
   EXPECT_EQ(CheckHealth(channel, "live"), HealthStatus::kServing) << "probes name no method";
+}
+
+TEST_F(TransportSecurityTest, LaneShowsItsCertificateToTheReasoningService) {
+  ASSERT_NO_FATAL_FAILURE(MakeCertificates());
+  if (IsSkipped()) return;
+  ASSERT_TRUE(certificates_->Make("planner").ok());
+  ASSERT_TRUE(certificates_->Make("stranger").ok());
+  StartReasoning("127.0.0.1:0");
+  rpc::TlsOptions tls = WithTls().server.tls;
+  tls.client_ca_file = certificates_->ca();
+  tls.allowed_clients = {"SubscribeContexts=planner", "SubmitObservation=planner"};
+  auto guarded = reasoning::ReasoningServer::Start({.address = "127.0.0.1:0", .tls = tls},
+                                                   &reasoning_->engine());
+  ASSERT_TRUE(guarded.ok()) << guarded.status();
+
+  lane_ = LaneTo((*guarded)->address(), "planner");
+  StartPlanning({}, lane_.get());
+  EXPECT_FALSE(Has(OpenWithContext("car").PlanAt(100'000), v1::REASON_FALLBACK));
+  planning_.reset();
+
+  lane_ = LaneTo((*guarded)->address(), "stranger");
+  StartPlanning({}, lane_.get());
+  Car car = Open("car");
+  EXPECT_TRUE(Has(car.PlanAt(0), v1::REASON_FALLBACK)) << "planned for all the same";
+  EXPECT_TRUE(car.WaitFor([](const auto& status) {
+    return status.link_message() ==
+           "client 'stranger' is not on the allow-list of SubscribeContexts";
+  }));
+  planning_.reset();
+  lane_.reset();
 }
 
 }  // namespace
