@@ -101,7 +101,7 @@ TEST_F(AskTest, QuestionsOverOneSceneAreAnsweredAsByAnExpertOfTheirOwn) {
 }
 
 TEST_F(AskTest, AnotherSceneIsNotAnsweredFromTheFirst) {
-  const VisionFeatures dark = Encode(Frames(4)), bright = Encode(Frames(3, 1'250'000));
+  const VisionFeatures dark = Encode(Frames(4)), bright = Encode(Frames(4, 1'250'000));
   Ask(*expert_, dark, {.max_tokens = 8});
   const auto own = *TinyFactory()();
   EXPECT_EQ(Ask(*expert_, bright, Talkative(16)).pieces, Ask(*own, bright, Talkative(16)).pieces);
