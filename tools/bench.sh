@@ -6,6 +6,8 @@
 #   tools/dev.sh bench NAME [ARG...]   run build/release/bin/automot-bench-NAME
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=tools/lib/environment.sh
+source "$ROOT/tools/lib/environment.sh"
 BIN="$ROOT/build/release/bin"
 
 names() { find "$BIN" -maxdepth 1 -name 'automot-bench-*' -printf '%f\n' | sed 's/^automot-bench-//' | sort; }
@@ -17,6 +19,23 @@ provenance() {
   printf 'command: %s\n' "$*"
 }
 
+# The action benchmark compares with an eager PyTorch implementation, which must first agree with the golden cases.
+# Its Python is that of the parity tests; AUTOMOT_BENCH_PYTHON names another.
+run_action() {
+  local environment eager
+  if [ -n "${AUTOMOT_BENCH_PYTHON:-}" ]; then
+    eager=("$AUTOMOT_BENCH_PYTHON")
+  else
+    environment=$(python_environment parity "$ROOT/tools/requirements/parity.txt" --no-deps)
+    # The libraries that importing torch wants, of the CUDA stack that is not there.
+    eager=(env "LD_LIBRARY_PATH=$(printf '%s:' "$environment"/lib/python3*/site-packages/nvidia/*/lib)" "$environment/bin/python")
+  fi
+  eager+=("$ROOT/tests/benchmark/eager_action_expert.py")
+  step "Checking the eager implementation against the golden cases"
+  quietly "the golden check" "${eager[@]}" check "$ROOT/tests/golden/data"
+  "$BIN/automot-bench-action" "$@" --eager "${eager[@]}"
+}
+
 run_one() {
   local name=$1
   shift
@@ -24,8 +43,10 @@ run_one() {
     printf 'no benchmark "%s"; there are:\n%s\n' "$name" "$(names)" >&2
     return 2
   }
+  AUTOMOT_COMMIT=$(git -C "$ROOT" describe --always --dirty)
+  export AUTOMOT_COMMIT
   provenance "automot-bench-$name $*"
-  "$BIN/automot-bench-$name" "$@"
+  if [ "$name" = action ]; then run_action "$@"; else "$BIN/automot-bench-$name" "$@"; fi
 }
 
 case "${1:-}" in

@@ -8,7 +8,11 @@ source "$ROOT/tools/lib/environment.sh"
 # shellcheck source=tools/lib/build.sh
 source "$ROOT/tools/lib/build.sh"
 # oneDNN's AMX kernels kill the process on some virtual CPUs that announce them (docs/operations.md).
-export ONEDNN_MAX_CPU_ISA="${ONEDNN_MAX_CPU_ISA:-AVX512_CORE}"
+if [ -z "${ONEDNN_MAX_CPU_ISA:-}" ]; then
+  ONEDNN_MAX_CPU_ISA=AVX512_CORE
+  grep -qw avx512_bf16 /proc/cpuinfo && ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16
+fi
+export ONEDNN_MAX_CPU_ISA
 export CCACHE_BASEDIR="$ROOT" CCACHE_NOHASHDIR=1
 
 usage() {

@@ -3,9 +3,11 @@
 #include <array>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/model/attention_mask.h"
+#include "common/status/status_macros.h"
 
 namespace automot::model {
 namespace {
@@ -35,8 +37,10 @@ absl::StatusOr<ActionExpert> ActionExpert::Load(WeightReader& reader) {
   ActionExpert expert(reader.geometry(), reader.options());
   const ActionGeometry& action = expert.action_;
   expert.final_norm_ = reader.Get("language_model.model.norm_mot_gen.weight");
-  for (int64_t i = 0; i < action.layers; ++i) expert.layers_.push_back(LoadLayer(reader, i));
-  if (!reader.ok()) return reader.status();
+  for (int64_t i = 0; i < action.layers; ++i) {
+    AUTOMOT_ASSIGN_OR_RETURN(Layer layer, LoadLayer(reader, i));
+    expert.layers_.push_back(std::move(layer));
+  }
   for (Layer& layer : expert.layers_) {
     const at::Tensor q = layer.qk_norm.narrow(0, 0, action.head_dim);
     const at::Tensor k = layer.qk_norm.narrow(0, action.head_dim, action.head_dim);
@@ -46,21 +50,27 @@ absl::StatusOr<ActionExpert> ActionExpert::Load(WeightReader& reader) {
   return expert;
 }
 
-ActionExpert::Layer ActionExpert::LoadLayer(WeightReader& reader, int64_t index) {
+absl::StatusOr<ActionExpert::Layer> ActionExpert::LoadLayer(WeightReader& reader, int64_t index) {
   const std::string p = absl::StrCat("language_model.model.layers.", index, ".");
   const std::string attention = p + "self_attn.", mlp = p + "mlp_mot_gen.";
-  return {
+  const auto pack = [&reader](const at::Tensor& weight) {
+    return reader.ok() ? PackedLinear(weight) : PackedLinear();
+  };
+  Layer layer{
       .input_norm = reader.Get(p + "input_layernorm_mot_gen.weight"),
       .post_norm = reader.Get(p + "post_attention_layernorm_mot_gen.weight"),
-      .qkv = reader.GetJoined({attention + "q_proj_mot_gen.weight",
-                               attention + "k_proj_mot_gen.weight",
-                               attention + "v_proj_mot_gen.weight"}),
       .qk_norm = reader.GetJoined(
           {attention + "q_norm_mot_gen.weight", attention + "k_norm_mot_gen.weight"}),
-      .out = reader.Get(attention + "o_proj_mot_gen.weight"),
-      .gate_up = reader.GetJoined({mlp + "gate_proj.weight", mlp + "up_proj.weight"}),
-      .down = reader.Get(mlp + "down_proj.weight"),
+      .qkv = pack(reader.GetJoined({attention + "q_proj_mot_gen.weight",
+                                    attention + "k_proj_mot_gen.weight",
+                                    attention + "v_proj_mot_gen.weight"})),
+      .out = pack(reader.Get(attention + "o_proj_mot_gen.weight")),
+      .gate = pack(reader.Get(mlp + "gate_proj.weight")),
+      .up = pack(reader.Get(mlp + "up_proj.weight")),
+      .down = pack(reader.Get(mlp + "down_proj.weight")),
   };
+  if (!reader.ok()) return reader.status();
+  return layer;
 }
 
 RotaryTable ActionExpert::Tables(const ContextUse& use, int64_t tokens) const {
@@ -138,19 +148,18 @@ at::Tensor ActionExpert::Run(const at::Tensor& embeds, absl::Span<const ContextU
   const int64_t batch = embeds.size(0), tokens = embeds.size(1);
   const RotaryTable table = BatchTables(uses, tokens);
   const HeadCounts counts{action_.heads, action_.kv_heads, action_.head_dim};
-  at::Tensor x = embeds.flatten(0, 1).clone();
+  at::Tensor x = embeds.flatten(0, 1);
   for (size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     // Of the last layer only the wanted rows are read, but all of them are keys.
     const int64_t query_rows = i + 1 == layers_.size() ? output_rows : tokens;
-    const at::Tensor projected =
-        at::linear(RmsNorm(x, layer.input_norm, action_.rms_eps), layer.qkv);
+    const at::Tensor projected = layer.qkv.Apply(RmsNorm(x, layer.input_norm, action_.rms_eps));
     const RotatedHeads heads =
         SplitNormRotate(projected, counts, layer.qk_norm, action_.rms_eps, table);
     const at::Tensor attended = Attend(heads, uses, i, tokens, query_rows);
-    x = LastRows(x, tokens, query_rows);
-    x.addmm_(attended, layer.out.t());
-    AddSwiGlu(x, RmsNorm(x, layer.post_norm, action_.rms_eps), layer.gate_up, layer.down);
+    x = layer.out.ApplyPlus(attended, LastRows(x, tokens, query_rows));
+    const at::Tensor normed = RmsNorm(x, layer.post_norm, action_.rms_eps);
+    x = layer.down.ApplyPlus(layer.up.ApplyTimes(normed, layer.gate.ApplySilu(normed)), x);
   }
   return RmsNorm(x, final_norm_, action_.rms_eps).view({batch, output_rows, -1});
 }

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/model/action_context.h"
+#include "common/model/packed_linear.h"
 #include "common/model/rotary.h"
 #include "common/model/transformer_ops.h"
 #include "common/model/weights.h"
@@ -41,13 +42,14 @@ class ActionExpert {
  private:
   struct Layer {
     at::Tensor input_norm, post_norm;  // [hidden]
-    at::Tensor qkv, qk_norm;           // [(heads + 2 kv) * dim, hidden], [heads + kv, dim]
-    at::Tensor out;                    // [hidden, heads * dim]
-    at::Tensor gate_up, down;
+    at::Tensor qk_norm;                // [heads + kv, dim]
+    PackedLinear qkv;                  // hidden -> (heads + 2 kv) * dim
+    PackedLinear out;                  // heads * dim -> hidden
+    PackedLinear gate, up, down;
   };
 
   ActionExpert(const ModelGeometry& geometry, const ModelOptions& options);
-  static Layer LoadLayer(WeightReader& reader, int64_t index);
+  static absl::StatusOr<Layer> LoadLayer(WeightReader& reader, int64_t index);
   RotaryTable BatchTables(absl::Span<const ContextUse> uses, int64_t tokens) const;
   // heads: of all rows of the batch. Returns `[batch * query_rows, heads * dim]`.
   at::Tensor Attend(const RotatedHeads& heads, absl::Span<const ContextUse> uses, size_t layer,

@@ -16,6 +16,7 @@
 #include "common/model/context_export.h"
 #include "common/model/decision_decoder.h"
 #include "common/model/parse_options.h"
+#include "common/model/step_storage.h"
 #include "common/model/torch_status.h"
 #include "common/status/status_macros.h"
 #include "common/tokenizer/prompt.h"
@@ -80,6 +81,18 @@ ActionExpertInfo Describe(const model::Checkpoint& checkpoint) {
   return info;
 }
 
+// Of a context with full history and a typical instruction.
+absl::StatusOr<int64_t> UsualPrefixTokens(const model::ModelGeometry& geometry,
+                                          const model::Tokenizer& tokenizer) {
+  AUTOMOT_ASSIGN_OR_RETURN(const std::string instruction,
+                           model::FormatInstruction({Vec2{12.3, -4.5}, Vec2{45.6, 7.8}}, 9.1));
+  AUTOMOT_ASSIGN_OR_RETURN(const model::PromptIds prompt,
+                           model::BuildPromptIds(tokenizer, instruction));
+  const int64_t image = geometry.preprocess.tokens_per_image(geometry.vision) + 2;  // and markers
+  return static_cast<int64_t>(prompt.prefix.size() + prompt.instruction.size()) +
+         geometry.driving.history_frames * image;
+}
+
 class TorchActionExpert final : public ActionExpert {
  public:
   TorchActionExpert(const TorchActionExpertOptions& options, const model::Checkpoint& checkpoint,
@@ -108,6 +121,7 @@ class TorchActionExpert final : public ActionExpert {
   absl::Status Fill(const model::ActionOutput& result, SessionTimeUs capture_time_us,
                     PlanOutput* output) const;
   void UseOwnThreads() const;
+  absl::Status WarmUpAt(int tokens);
 
   const TorchActionExpertOptions options_;
   const ActionExpertInfo info_;
@@ -116,6 +130,7 @@ class TorchActionExpert final : public ActionExpert {
   const std::unique_ptr<const model::ActionModel> model_;
   const at::Tensor no_camera_;  // [1, image_rows, image_cols, 3], uint8
   const at::Tensor no_lidar_;   // [1, 1, 256, 256], uint8
+  model::StepStorage storage_;  // of the planning thread's tensors, once warm
 };
 
 // LibTorch's number of threads belongs to the calling thread: the planning thread sets it once.
@@ -180,6 +195,7 @@ absl::StatusOr<at::Tensor> TorchActionExpert::BevFeature(const PlanFeatures& fea
 absl::Status TorchActionExpert::Plan(const PlanFeatures& features, const PreparedContext& context,
                                      PlanOutput* output) {
   UseOwnThreads();
+  const model::StepStorage::Scope scope(storage_);
   return model::CatchTorch("the action expert", [&]() -> absl::Status {
     const auto begin = std::chrono::steady_clock::now();
     AUTOMOT_ASSIGN_OR_RETURN(at::Tensor bev_feature, BevFeature(features));
@@ -227,11 +243,11 @@ absl::Status TorchActionExpert::Fill(const model::ActionOutput& result,
   return absl::OkStatus();
 }
 
-absl::Status TorchActionExpert::WarmUp() {
+absl::Status TorchActionExpert::WarmUpAt(int tokens) {
   const context::SnapshotHeader header{.layout = {.kind = ContextLayout::Kind::kCompact}};
   auto snapshot = std::make_shared<context::ContextSnapshot>();
   ContextLayout layout = *ExpectationFor(header).layout;
-  layout.tokens = 64;
+  layout.tokens = tokens;
   AUTOMOT_ASSIGN_OR_RETURN(snapshot->kv, context::KvBuffer::Allocate(layout));
   snapshot->header.layout = layout;
   snapshot->header.position_start = layout.tokens;
@@ -242,6 +258,16 @@ absl::Status TorchActionExpert::WarmUp() {
   // Twice: the first run makes LibTorch's caches, the second shows that they serve.
   AUTOMOT_RETURN_IF_ERROR(Plan(features, prepared, &output));
   return Plan(features, prepared, &output);
+}
+
+// Prefixes differ by a few words of the instruction: lengths around the usual one meet every size
+// of block (docs/decisions/0014-step-storage.md).
+absl::Status TorchActionExpert::WarmUp() {
+  AUTOMOT_ASSIGN_OR_RETURN(const int64_t usual, UsualPrefixTokens(model_->geometry(), *tokenizer_));
+  for (const double share : {0.8, 0.9, 1.0, 1.1, 1.2}) {
+    AUTOMOT_RETURN_IF_ERROR(WarmUpAt(static_cast<int>(share * static_cast<double>(usual))));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckShapes(const model::ModelGeometry& geometry) {
