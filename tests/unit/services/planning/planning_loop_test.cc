@@ -82,7 +82,9 @@ class PlanningLoopTest : public ::testing::Test {
     absl::Duration retry_after;
     const absl::Status submitted = loop_->Submit(work, &retry_after);
     EXPECT_TRUE(submitted.ok()) << submitted;
-    return promise->get_future();
+    auto future = promise->get_future();
+    if (!submitted.ok()) promise->set_value({PlanFailure::kDeadline, 0.0, 0.0});
+    return future;
   }
   absl::Status Refusal(std::unique_ptr<PlanWork> work, absl::Duration* retry_after) {
     work->done = [](PlanWork&) { ADD_FAILURE() << "a refused plan is not answered"; };

@@ -161,8 +161,8 @@ TEST_F(PlanningSessionsTest, AResetHidesSnapshotsRouteAndControllerAtOnce) {
   PlanAt(200'000);
 
   EXPECT_EQ(*engine_->ResetSession("car", 1), 2U);
-  // The new world is at time 0 again, and turned: the old route must not be moved into it.
-  PlanCall call = CallAt(0);
+  // The vehicle was teleported and turned, its time goes on: the old route must not be moved along.
+  PlanCall call = CallAt(250'000);
   call.observation.ego.pose = Pose2{{0.0, 0.0}, 0.5};
   const Answer after = Plan(call);
   ASSERT_TRUE(after.status.ok()) << after.status;
@@ -173,7 +173,7 @@ TEST_F(PlanningSessionsTest, AResetHidesSnapshotsRouteAndControllerAtOnce) {
 
   // A controller without memory gives a fresh session's first command.
   Open("fresh", options);
-  call = CallAt(0);
+  call = CallAt(250'000);
   call.session = "fresh";
   call.observation.ego.pose = Pose2{{0.0, 0.0}, 0.5};
   const Answer fresh = Plan(call);
