@@ -8,14 +8,18 @@
 #include <unordered_map>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "common/checkpoint/checkpoint_files.h"
 #include "common/checkpoint/geometry.h"
 #include "common/checkpoint/safetensors.h"
 
 namespace automot::model {
 
 struct CheckpointOptions {
-  bool use_ema = false;  // take tensors from ema.safetensors where it has them
+  bool use_ema = false;      // take tensors from ema.safetensors where it has them
+  bool use_manifest = true;  // believe automot_manifest.json where there is one
 };
 
 // Immutable after Open: any number of threads may read it. Tensor views stay valid while the
@@ -29,10 +33,18 @@ class Checkpoint {
  public:
   // Opens model.safetensors, or the shards that model.safetensors.index.json names. NOT_FOUND for a
   // missing file, INVALID_ARGUMENT for hostile or contradictory content. Every unexpected, missing,
-  // mis-shaped or mistyped tensor is an error, and one message lists them all (the text is cut
-  // after 40, the count is not). Reads every byte once, for the revision.
+  // mis-shaped or mistyped tensor is an error, and one message lists them all.
+  //
+  // With automot_manifest.json, no tensor is read here: Read compares what is loaded. Without it,
+  // every byte is read once, for the revision; that takes long enough to be logged (ByteProgress).
   static absl::StatusOr<std::shared_ptr<const Checkpoint>> Open(
       const std::string& directory, const CheckpointOptions& options = {});
+
+  // Hands the bytes of `tensor`, one of this checkpoint's, to `sink` in pieces as
+  // SafetensorsFile::Stream does. DATA_LOSS, after the last piece, when they are not those that the
+  // revision was made of. Thread-safe.
+  absl::Status Read(const TensorView& tensor,
+                    absl::FunctionRef<void(absl::Span<const std::byte> piece)> sink) const;
 
   // Null when there is no tensor of that canonical name.
   const TensorView* Find(std::string_view name) const;
@@ -50,14 +62,17 @@ class Checkpoint {
   Checkpoint() = default;
   absl::Status OpenFiles(const CheckpointOptions& options);
   absl::Status AddTensors(const SafetensorsFile& file, bool replace);
+  absl::Status TakeHashes(const CheckpointOptions& options);
   absl::Status TieHead();
 
   std::string directory_;
-  std::vector<std::unique_ptr<SafetensorsFile>> files_;
+  TensorFiles base_files_;
+  std::unique_ptr<SafetensorsFile> ema_file_;       // null unless asked for
   std::vector<std::unique_ptr<TensorView>> views_;  // canonical names
   std::vector<const TensorView*> sorted_;
   std::unordered_map<std::string_view, const TensorView*> by_name_;
   ModelGeometry geometry_;
+  TensorHashes hashes_;  // of sorted_, and of a stored tied head
   std::string revision_;
 };
 

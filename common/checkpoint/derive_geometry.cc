@@ -16,38 +16,6 @@ constexpr int64_t kMaxLayers = 1024;
 constexpr int64_t kMaxPixels = 16384;
 constexpr double kHuge = 1e12;
 
-// Sizes out of tensor shapes; keeps the first error, like JsonFields.
-class Shapes {
- public:
-  explicit Shapes(const TensorLookup& find) : find_(find) {}
-
-  int64_t Dim(std::string_view name, size_t axis, size_t rank) {
-    const TensorView* tensor = find_(name);
-    if (tensor == nullptr) return Fail(Concat("tensor \"", name, "\" is missing"));
-    if (tensor->shape.size() != rank || tensor->shape[axis] < 1 ||
-        tensor->shape[axis] > (1 << 24)) {
-      return Fail(Concat("tensor \"", name, "\" has shape ", ShapeText(tensor->shape), ", rank ",
-                         rank, " with sizes of 1 to 2^24 is needed"));
-    }
-    return tensor->shape[axis];
-  }
-  int64_t Count(const std::function<std::string(int64_t)>& name, int64_t limit) const {
-    int64_t n = 0;
-    while (n < limit && find_(name(n)) != nullptr) ++n;
-    return n;
-  }
-  const absl::Status& status() const { return status_; }
-
- private:
-  int64_t Fail(std::string what) {
-    if (status_.ok()) status_ = absl::InvalidArgumentError(what);
-    return 1;
-  }
-
-  const TensorLookup& find_;
-  absl::Status status_;
-};
-
 TextGeometry ReadText(JsonFields& f) {
   TextGeometry t;
   t.hidden = f.Int("text_config.hidden_size");
@@ -96,46 +64,6 @@ VisionGeometry ReadVision(JsonFields& f) {
   return v;
 }
 
-ActionGeometry ReadAction(Shapes& s, const TextGeometry& text, const BevGeometry& bev) {
-  ActionGeometry a;
-  const std::string layer = "language_model.model.layers.0.";
-  a.layers = text.layers;
-  a.rms_eps = text.rms_eps;
-  a.hidden = s.Dim("bev_encoder_proj.weight", 0, 2);
-  a.head_dim = s.Dim(layer + "self_attn.q_norm_mot_gen.weight", 0, 1);
-  a.heads = s.Dim(layer + "self_attn.q_proj_mot_gen.weight", 0, 2) / a.head_dim;
-  a.kv_heads = s.Dim(layer + "self_attn.k_proj_mot_gen.weight", 0, 2) / a.head_dim;
-  a.intermediate = s.Dim(layer + "mlp_mot_gen.gate_proj.weight", 0, 2);
-  a.query_dim = s.Dim("reasoning_queries.weight", 1, 2);
-  a.bev_tokens = bev.lidar_tokens();
-  a.decision_tokens = s.Dim("reasoning_queries.weight", 0, 2);
-  a.route_points = s.Dim("route_queries.weight", 0, 2);
-  a.waypoints = s.Dim("waypoint_queries.weight", 0, 2);
-  a.future_speeds = s.Dim("velocity_head.2.weight", 0, 2);
-  a.encoder_widths = {s.Dim("velocity_encoder.0.weight", 0, 2),
-                      s.Dim("velocity_encoder.2.weight", 0, 2)};
-  a.head_widths = {s.Dim("route_head.mlp.0.weight", 0, 2), s.Dim("route_head.mlp.2.weight", 0, 2)};
-  return a;
-}
-
-RegNetGeometry ReadTrunk(Shapes& s, const std::string& trunk) {
-  RegNetGeometry r;
-  r.stem_width = s.Dim(trunk + "stem.conv.weight", 0, 4);
-  r.in_channels = s.Dim(trunk + "stem.conv.weight", 1, 4);
-  for (size_t i = 0; i < r.stages.size(); ++i) {
-    const std::string stage = Concat(trunk, "s", i + 1, ".b");
-    RegNetStage& out = r.stages[i];
-    out.width = s.Dim(stage + "1.conv2.conv.weight", 0, 4);
-    out.group_width = s.Dim(stage + "1.conv2.conv.weight", 1, 4);
-    out.depth =
-        s.Count([&](int64_t b) { return Concat(stage, b + 1, ".conv1.conv.weight"); }, kMaxLayers);
-    for (int64_t b = 0; b < out.depth; ++b) {
-      out.se_channels.push_back(s.Dim(Concat(stage, b + 1, ".se.fc1.weight"), 0, 4));
-    }
-  }
-  return r;
-}
-
 // Values that a published bev_config.json may omit are those of the published configuration class.
 void ReadBevConfig(JsonFields& f, BevGeometry& g, PreprocessGeometry& p) {
   p.camera_width = f.IntOr("camera_width", 1024, 1, kMaxPixels);
@@ -166,16 +94,6 @@ void ReadBevConfig(JsonFields& f, BevGeometry& g, PreprocessGeometry& p) {
   f.OnlyBool("add_features", true);
   f.OnlyBool("transformer_decoder_join", true);
   if (f.IntOr("lidar_seq_len", 1, 1, 64) != 1) f.Int("lidar_seq_len", 1, 1);
-}
-
-void ReadBevShapes(Shapes& s, BevGeometry& g) {
-  g.image = ReadTrunk(s, "bev_encoder.image_encoder.");
-  g.lidar = ReadTrunk(s, "bev_encoder.lidar_encoder.");
-  g.feature_channels = g.lidar.stages[3].width;
-  g.fpn_channels = s.Dim("bev_encoder.c5_conv.weight", 0, 4);
-  g.fusion_blocks = s.Count(
-      [](int64_t b) { return Concat("bev_encoder.transformers.0.blocks.", b, ".ln1.weight"); },
-      kMaxLayers);
 }
 
 void ReadPreprocessor(JsonFields& f, JsonFields& dims, PreprocessGeometry& p) {
@@ -246,11 +164,14 @@ absl::Status ReadDims(JsonFields& dims, ModelGeometry& g) {
     else if (act != "gelu_pytorch_tanh")
       dims.OnlyText("connector_act", "gelu_pytorch_tanh");
   }
-  AUTOMOT_RETURN_IF_ERROR(dims.status());
-  // Stated for convenience by some exporters; they follow from shapes and must agree with them.
-  for (const auto& [field, value] : {std::pair{"mot_num_attention_heads", g.action.heads},
-                                     std::pair{"mot_num_key_value_heads", g.action.kv_heads},
-                                     std::pair{"mot_head_dim", g.action.head_dim}}) {
+  return dims.status();
+}
+
+// Stated for convenience by some exporters; they follow from shapes and must agree with them.
+absl::Status CheckStatedHeads(JsonFields& dims, const ActionGeometry& action) {
+  for (const auto& [field, value] : {std::pair{"mot_num_attention_heads", action.heads},
+                                     std::pair{"mot_num_key_value_heads", action.kv_heads},
+                                     std::pair{"mot_head_dim", action.head_dim}}) {
     if (const int64_t stated = dims.IntOr(field, value); stated != value) {
       return absl::InvalidArgumentError(
           Concat("automot_dims.json: ", field, " is ", stated, ", the tensor shapes say ", value));
@@ -259,9 +180,9 @@ absl::Status ReadDims(JsonFields& dims, ModelGeometry& g) {
   return dims.status();
 }
 
-absl::StatusOr<nlohmann::json> ReadDocument(const std::string& directory, const std::string& name,
-                                            size_t limit, SideFiles& files) {
-  AUTOMOT_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(directory + "/" + name, limit));
+// Parses one document and adds it to what the revision is made of.
+absl::StatusOr<nlohmann::json> TakeDocument(std::string_view name, std::string_view text,
+                                            SideFiles& files) {
   Append(&files.digest_input, name, "\n", text.size(), "\n", text);
   return ParseJson(text, name);
 }
@@ -280,36 +201,51 @@ absl::Status ReadAddedTokens(const nlohmann::json& tokenizer, SideFiles& files) 
 
 }  // namespace
 
-absl::StatusOr<SideFiles> ReadSideFiles(const std::string& directory) {
+absl::StatusOr<SideFiles> ParseSideFiles(const SideTexts& texts) {
   SideFiles files;
-  AUTOMOT_ASSIGN_OR_RETURN(files.config,
-                           ReadDocument(directory, "config.json", kMaxConfigBytes, files));
+  AUTOMOT_ASSIGN_OR_RETURN(files.config, TakeDocument("config.json", texts.config, files));
   AUTOMOT_ASSIGN_OR_RETURN(files.bev_config,
-                           ReadDocument(directory, "bev_config.json", kMaxConfigBytes, files));
+                           TakeDocument("bev_config.json", texts.bev_config, files));
   AUTOMOT_ASSIGN_OR_RETURN(
       files.preprocessor_config,
-      ReadDocument(directory, "preprocessor_config.json", kMaxConfigBytes, files));
+      TakeDocument("preprocessor_config.json", texts.preprocessor_config, files));
   AUTOMOT_ASSIGN_OR_RETURN(const nlohmann::json tokenizer,
-                           ReadDocument(directory, "tokenizer.json", kMaxTokenizerBytes, files));
+                           TakeDocument("tokenizer.json", texts.tokenizer, files));
   AUTOMOT_RETURN_IF_ERROR(ReadAddedTokens(tokenizer, files));
-  auto dims = ReadDocument(directory, "automot_dims.json", kMaxConfigBytes, files);
-  if (!dims.ok() && !absl::IsNotFound(dims.status())) return dims.status();
-  files.dims = dims.ok() ? *std::move(dims) : nlohmann::json::object();
+  files.dims = nlohmann::json::object();
+  if (texts.dims) {
+    AUTOMOT_ASSIGN_OR_RETURN(files.dims, TakeDocument("automot_dims.json", *texts.dims, files));
+  }
   return files;
 }
 
-absl::StatusOr<ModelGeometry> DeriveGeometry(const SideFiles& files, const TensorLookup& find) {
-  ModelGeometry g;
+absl::StatusOr<SideFiles> ReadSideFiles(const std::string& directory) {
+  const auto read = [&](const char* name, size_t limit) {
+    return ReadTextFile(Concat(directory, "/", name), limit);
+  };
+  SideTexts texts;
+  AUTOMOT_ASSIGN_OR_RETURN(texts.config, read("config.json", kMaxConfigBytes));
+  AUTOMOT_ASSIGN_OR_RETURN(texts.bev_config, read("bev_config.json", kMaxConfigBytes));
+  AUTOMOT_ASSIGN_OR_RETURN(texts.preprocessor_config,
+                           read("preprocessor_config.json", kMaxConfigBytes));
+  AUTOMOT_ASSIGN_OR_RETURN(texts.tokenizer, read("tokenizer.json", kMaxTokenizerBytes));
+  auto dims = read("automot_dims.json", kMaxConfigBytes);
+  if (!dims.ok() && !absl::IsNotFound(dims.status())) return dims.status();
+  if (dims.ok()) texts.dims = *std::move(dims);
+  return ParseSideFiles(texts);
+}
+
+absl::StatusOr<DerivedGeometry> DeriveGeometry(const SideFiles& files, const TensorLookup& find) {
+  DerivedGeometry derived;
+  ModelGeometry& g = derived.geometry;
   JsonFields config(files.config, "config.json"), bev_config(files.bev_config, "bev_config.json");
   JsonFields preprocessor(files.preprocessor_config, "preprocessor_config.json");
   JsonFields dims(files.dims, "automot_dims.json");
-  Shapes shapes(find);
   g.text = ReadText(config);
   g.vision = ReadVision(config);
   ReadBevConfig(bev_config, g.bev, g.preprocess);
-  ReadBevShapes(shapes, g.bev);
   ReadPreprocessor(preprocessor, dims, g.preprocess);
-  g.action = ReadAction(shapes, g.text, g.bev);
+  derived.sizes = ReadShapes(find, g);
   g.tokens.im_start = ReadTokenId(config, files, "im_start_token_id", "<|im_start|>", g.text.vocab);
   g.tokens.im_end = ReadTokenId(config, files, "im_end_token_id", "<|im_end|>", g.text.vocab);
   g.tokens.vision_start =
@@ -319,11 +255,11 @@ absl::StatusOr<ModelGeometry> DeriveGeometry(const SideFiles& files, const Tenso
   g.tokens.image_pad = ReadTokenId(config, files, "image_token_id", "<|image_pad|>", g.text.vocab);
   for (const auto* fields : {&config, &bev_config, &preprocessor})
     AUTOMOT_RETURN_IF_ERROR(fields->status());
-  AUTOMOT_RETURN_IF_ERROR(shapes.status());
   AUTOMOT_RETURN_IF_ERROR(ReadDims(dims, g));
-  AUTOMOT_RETURN_IF_ERROR(ValidateGeometry(g));
-  AUTOMOT_RETURN_IF_ERROR(CheckSmartResize(files, g));
-  return g;
+  if (derived.sizes.ok()) derived.sizes = CheckStatedHeads(dims, g.action);
+  if (derived.sizes.ok()) derived.sizes = ValidateGeometry(g);
+  if (derived.sizes.ok()) derived.sizes = CheckSmartResize(files, g);
+  return derived;
 }
 
 }  // namespace automot::model

@@ -200,6 +200,13 @@ void AddBevEncoder(const Scope& root, const BevGeometry& g) {
 
 }  // namespace
 
+ModelPart PartOf(std::string_view name) {
+  if (name.starts_with("bev_encoder.")) return ModelPart::kBev;
+  const bool qwen = name.starts_with("vision_model.") || name.starts_with("language_model.");
+  return qwen && name.find("_mot_gen") == name.npos ? ModelPart::kUnderstanding
+                                                    : ModelPart::kAction;
+}
+
 std::vector<ExpectedTensor> ExpectedTensors(const ModelGeometry& geometry) {
   std::vector<ExpectedTensor> out;
   const Scope root(out, "");

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/checkpoint/geometry.h"
@@ -31,6 +32,13 @@ struct ExpectedTensor {
   TensorRole role = TensorRole::kProjection;
   bool optional = false;
 };
+
+// Whose weight a tensor is. The embedding and lm_head count as the understanding expert's; of them
+// the action expert reads the rows of its lexicon.
+enum class ModelPart { kUnderstanding, kAction, kBev };
+
+// `name` is canonical.
+ModelPart PartOf(std::string_view name);
 
 // In the order of the forward pass. lm_head is optional when the embedding is tied.
 std::vector<ExpectedTensor> ExpectedTensors(const ModelGeometry& geometry);

@@ -76,7 +76,8 @@ SafetensorsFile::~SafetensorsFile() {
 }
 
 absl::Status SafetensorsFile::Map() {
-  const int fd = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  // Not waiting for whoever writes a pipe: that is not a regular file.
+  const int fd = open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return absl::ErrnoToStatus(errno, Concat(path_, ": cannot open"));
   struct stat info{};
   const bool regular = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
@@ -117,6 +118,30 @@ absl::Status SafetensorsFile::Parse() {
   }
   for (size_t i = 0; i < tensors_.size(); ++i) by_name_.emplace(tensors_[i].name, i);
   return absl::OkStatus();
+}
+
+bool SafetensorsFile::Holds(absl::Span<const std::byte> bytes) const {
+  return bytes.data() >= mapping_.data() &&
+         bytes.data() + bytes.size() <= mapping_.data() + mapping_.size();
+}
+
+void SafetensorsFile::Stream(
+    absl::Span<const std::byte> bytes,
+    absl::FunctionRef<void(absl::Span<const std::byte> piece)> sink) const {
+  const auto advise = [](absl::Span<const std::byte> range, int advice) {
+    // Whole pages. A neighbour's page that goes with them is read again on its next use; the
+    // mapping is never written, so nothing is lost.
+    const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    const uintptr_t begin = reinterpret_cast<uintptr_t>(range.data()) / page * page;
+    const uintptr_t end = reinterpret_cast<uintptr_t>(range.data()) + range.size();
+    if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, advice);
+  };
+  for (size_t at = 0; at < bytes.size(); at += kPieceBytes) {
+    const auto piece = bytes.subspan(at, kPieceBytes);
+    advise(bytes.subspan(at + piece.size(), kPieceBytes), MADV_WILLNEED);
+    sink(piece);
+    advise(piece, MADV_DONTNEED);
+  }
 }
 
 const TensorView* SafetensorsFile::Find(std::string_view name) const {

@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -46,6 +47,9 @@ struct TensorView {
   absl::Span<const std::byte> bytes;
 };
 
+// Tensor name -> content hash (content_hash.h) of its bytes.
+using TensorHashes = std::map<std::string, std::string, std::less<>>;
+
 // A memory-mapped, read-only safetensors file. Immutable, so any number of threads may read it.
 class SafetensorsFile {
  public:
@@ -59,6 +63,14 @@ class SafetensorsFile {
 
   // Null when there is no tensor of that name.
   const TensorView* Find(std::string_view name) const;
+  // Whether `bytes` lie in this file's mapping.
+  bool Holds(absl::Span<const std::byte> bytes) const;
+  // Hands `bytes` of this file to `sink` front to back, in pieces of kPieceBytes (the last may be
+  // shorter; a piece is valid during its call), reading one ahead and giving each back behind it:
+  // a walk over 13 GB holds a few pieces in memory, not the file. The bytes stay readable.
+  void Stream(absl::Span<const std::byte> bytes,
+              absl::FunctionRef<void(absl::Span<const std::byte> piece)> sink) const;
+  static constexpr size_t kPieceBytes = size_t{8} << 20;
   // In order of their bytes in the file.
   const std::vector<TensorView>& tensors() const { return tensors_; }
   // The "__metadata__" strings.
@@ -93,16 +105,20 @@ class SafetensorsWriter {
     return Add(std::move(name), dtype, std::move(shape),
                {reinterpret_cast<const std::byte*>(values.data()), values.size() * sizeof(T)});
   }
-  // As Add, but the bytes come from `fill` during Write, one tensor in memory at a time. `fill`
-  // gets a zeroed buffer of the tensor's size.
-  using Fill = std::function<void(absl::Span<std::byte>)>;
-  absl::Status AddDeferred(std::string name, DType dtype, std::vector<int64_t> shape, Fill fill);
+  // As Add, but the bytes come during Write: `make_fill` is called once when the tensor's turn
+  // comes, and what it returns fills zeroed pieces of at most kPieceBytes (a multiple of 8), front
+  // to back. One piece is in memory at a time.
+  using Fill = std::function<void(absl::Span<std::byte> piece)>;
+  using MakeFill = std::function<Fill()>;
+  static constexpr size_t kPieceBytes = size_t{4} << 20;
+  absl::Status AddDeferred(std::string name, DType dtype, std::vector<int64_t> shape,
+                           MakeFill make_fill);
   void SetMetadata(std::string key, std::string value) {
     metadata_[std::move(key)] = std::move(value);
   }
   // Writes a temporary file beside `path`, flushes it and renames it: `path` is either the old file
-  // or the whole new one.
-  absl::Status Write(const std::string& path) const;
+  // or the whole new one. `hashes`, where given, receives the content hash of each tensor by name.
+  absl::Status Write(const std::string& path, TensorHashes* hashes = nullptr) const;
 
  private:
   struct Entry {
@@ -110,12 +126,13 @@ class SafetensorsWriter {
     DType dtype;
     std::vector<int64_t> shape;
     uint64_t size;
-    absl::Span<const std::byte> bytes;  // empty where `fill` is set
-    Fill fill;
+    absl::Span<const std::byte> bytes;  // empty where `make_fill` is set
+    MakeFill make_fill;
   };
   absl::Status AddEntry(Entry entry);
   std::string Header(const std::vector<const Entry*>& order) const;
-  absl::Status WriteContent(int fd, const std::vector<const Entry*>& order) const;
+  absl::Status WriteContent(int fd, const std::vector<const Entry*>& order,
+                            TensorHashes* hashes) const;
 
   std::map<std::string, Entry> tensors_;
   std::map<std::string, std::string> metadata_;

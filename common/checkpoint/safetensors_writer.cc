@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "common/checkpoint/content_hash.h"
 #include "common/checkpoint/safetensors.h"
 #include "common/checkpoint/safetensors_header.h"
 #include "common/checkpoint/text.h"
@@ -40,7 +41,7 @@ absl::Status SafetensorsWriter::AddEntry(Entry entry) {
                                              " exceeds the limit of ", kMaxRank));
   }
   AUTOMOT_ASSIGN_OR_RETURN(entry.size, TensorBytes(entry.dtype, entry.shape));
-  if (!entry.fill && entry.size != entry.bytes.size()) {
+  if (!entry.make_fill && entry.size != entry.bytes.size()) {
     return absl::InvalidArgumentError(Concat("tensor \"", name, "\": ", entry.bytes.size(),
                                              " bytes given, ", DTypeName(entry.dtype), " ",
                                              ShapeText(entry.shape), " needs ", entry.size));
@@ -59,8 +60,8 @@ absl::Status SafetensorsWriter::Add(std::string name, DType dtype, std::vector<i
 }
 
 absl::Status SafetensorsWriter::AddDeferred(std::string name, DType dtype,
-                                            std::vector<int64_t> shape, Fill fill) {
-  return AddEntry({std::move(name), dtype, std::move(shape), 0, {}, std::move(fill)});
+                                            std::vector<int64_t> shape, MakeFill make_fill) {
+  return AddEntry({std::move(name), dtype, std::move(shape), 0, {}, std::move(make_fill)});
 }
 
 std::string SafetensorsWriter::Header(const std::vector<const Entry*>& order) const {
@@ -79,26 +80,35 @@ std::string SafetensorsWriter::Header(const std::vector<const Entry*>& order) co
   return text;
 }
 
-absl::Status SafetensorsWriter::WriteContent(int fd, const std::vector<const Entry*>& order) const {
+absl::Status SafetensorsWriter::WriteContent(int fd, const std::vector<const Entry*>& order,
+                                             TensorHashes* hashes) const {
   const std::string header = Header(order);
   const uint64_t length = header.size();
   AUTOMOT_RETURN_IF_ERROR(WriteAll(fd, &length, sizeof(length)));
   AUTOMOT_RETURN_IF_ERROR(WriteAll(fd, header.data(), header.size()));
   std::vector<std::byte> buffer;
   for (const Entry* tensor : order) {
-    absl::Span<const std::byte> bytes = tensor->bytes;
-    if (tensor->fill) {
-      buffer.assign(tensor->size, std::byte{0});
-      tensor->fill(absl::MakeSpan(buffer));
-      bytes = buffer;
+    const Fill fill = tensor->make_fill ? tensor->make_fill() : nullptr;
+    ContentHash hash;
+    for (uint64_t at = 0; at < tensor->size; at += kPieceBytes) {
+      absl::Span<const std::byte> piece;
+      if (fill) {
+        buffer.assign(std::min<uint64_t>(kPieceBytes, tensor->size - at), std::byte{0});
+        fill(absl::MakeSpan(buffer));
+        piece = buffer;
+      } else {
+        piece = tensor->bytes.subspan(at, kPieceBytes);
+      }
+      if (hashes != nullptr) hash.Update(piece);
+      AUTOMOT_RETURN_IF_ERROR(WriteAll(fd, piece.data(), piece.size()));
     }
-    AUTOMOT_RETURN_IF_ERROR(WriteAll(fd, bytes.data(), bytes.size()));
+    if (hashes != nullptr) hashes->insert_or_assign(tensor->name, hash.Hex());
   }
   if (fsync(fd) != 0) return absl::ErrnoToStatus(errno, "fsync failed");
   return absl::OkStatus();
 }
 
-absl::Status SafetensorsWriter::Write(const std::string& path) const {
+absl::Status SafetensorsWriter::Write(const std::string& path, TensorHashes* hashes) const {
   std::vector<const Entry*> order;
   for (const auto& [name, tensor] : tensors_) order.push_back(&tensor);
   std::stable_sort(order.begin(), order.end(), [](const Entry* a, const Entry* b) {
@@ -107,7 +117,7 @@ absl::Status SafetensorsWriter::Write(const std::string& path) const {
   const std::string temporary = Concat(path, ".tmp.", getpid());
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0) return absl::ErrnoToStatus(errno, Concat(temporary, ": cannot create"));
-  absl::Status status = WriteContent(fd, order);
+  absl::Status status = WriteContent(fd, order, hashes);
   if (close(fd) != 0 && status.ok()) status = absl::ErrnoToStatus(errno, "close failed");
   if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) {
     status = absl::ErrnoToStatus(errno, "rename failed");

@@ -1,5 +1,7 @@
 #include "common/model/action_encoder.h"
 
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 
 namespace automot::model {
@@ -21,18 +23,20 @@ at::Tensor Activate(Activation activation, const at::Tensor& x) {
 
 }  // namespace
 
-absl::StatusOr<ActionEncoder> ActionEncoder::Load(WeightReader& reader) {
+absl::StatusOr<ActionEncoder> ActionEncoder::Load(WeightReader& reader, bool decision_only) {
   ActionEncoder encoder;
   encoder.options_ = reader.options();
   encoder.bev_projection_ = {reader.Get("bev_encoder_proj.weight"),
                              reader.Get("bev_encoder_proj.bias")};
   encoder.target_point_ = LoadMlp(reader, "target_point_encoder.mlp.");
   encoder.speed_ = LoadMlp(reader, "velocity_encoder.");
-  const at::Tensor decision = LoadQueries(reader, "reasoning");
-  const at::Tensor route = LoadQueries(reader, "route");
-  const at::Tensor waypoint = LoadQueries(reader, "waypoint");
+  std::vector<at::Tensor> queries = {LoadQueries(reader, "reasoning")};
+  if (!decision_only) {
+    queries.push_back(LoadQueries(reader, "route"));
+    queries.push_back(LoadQueries(reader, "waypoint"));
+  }
   if (!reader.ok()) return reader.status();
-  encoder.queries_ = at::cat({decision, route, waypoint});
+  encoder.queries_ = at::cat(queries);
   return encoder;
 }
 

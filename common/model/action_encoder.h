@@ -23,7 +23,9 @@ struct ActionInputs {
 // Immutable after Load, any thread.
 class ActionEncoder {
  public:
-  static absl::StatusOr<ActionEncoder> Load(WeightReader& reader);
+  // decision_only: without the route and waypoint queries; Embed then takes no more than the
+  // decision's.
+  static absl::StatusOr<ActionEncoder> Load(WeightReader& reader, bool decision_only = false);
 
   // `[batch, observation tokens + queries, hidden]`: the first `queries` of decision, route,
   // waypoint.

@@ -41,14 +41,18 @@ absl::StatusOr<std::unique_ptr<const ActionModel>> ActionModel::Load(const Check
   return CatchTorch(
       "loading the action expert", [&]() -> absl::StatusOr<std::unique_ptr<const ActionModel>> {
         const ModelGeometry& geometry = checkpoint.geometry();
-        WeightReader reader(checkpoint, options.model);
+        WeightReader reader(checkpoint, options.model, ModelPart::kAction);
         Lexicon lexicon = MakeLexicon(tokenizer, geometry.tokens, geometry.driving.lexicon);
         const bool use_lexicon =
             lexicon.usable() && options.decision_logits == DecisionLogits::kLexicon;
-        AUTOMOT_ASSIGN_OR_RETURN(ActionEncoder encoder, ActionEncoder::Load(reader));
+        AUTOMOT_ASSIGN_OR_RETURN(ActionEncoder encoder,
+                                 ActionEncoder::Load(reader, options.decision_only));
         AUTOMOT_ASSIGN_OR_RETURN(ActionExpert expert, ActionExpert::Load(reader));
-        AUTOMOT_ASSIGN_OR_RETURN(PointHead route, PointHead::Load(reader, "route_head."));
-        AUTOMOT_ASSIGN_OR_RETURN(PointHead waypoints, PointHead::Load(reader, "waypoints_head."));
+        PointHead route, waypoints;
+        if (!options.decision_only) {
+          AUTOMOT_ASSIGN_OR_RETURN(route, PointHead::Load(reader, "route_head."));
+          AUTOMOT_ASSIGN_OR_RETURN(waypoints, PointHead::Load(reader, "waypoints_head."));
+        }
         AUTOMOT_ASSIGN_OR_RETURN(
             DecisionHead decision,
             DecisionHead::Load(reader, use_lexicon ? lexicon.ids : std::vector<int64_t>{}));
@@ -99,6 +103,9 @@ absl::Status ActionModel::CheckInputs(const ActionInputs& inputs,
 absl::StatusOr<ActionOutput> ActionModel::Plan(const ActionInputs& inputs,
                                                absl::Span<const ContextUse> uses,
                                                HiddenRows hidden_rows) const {
+  if (options_.decision_only) {
+    return absl::FailedPreconditionError("the action expert was loaded for decisions only");
+  }
   AUTOMOT_RETURN_IF_ERROR(CheckInputs(inputs, uses));
   return CatchTorch("running the action expert", [&]() -> absl::StatusOr<ActionOutput> {
     const ActionGeometry& action = geometry_.action;

@@ -25,6 +25,7 @@ enum class DecisionLogits : uint8_t { kLexicon, kFull };
 struct ActionOptions {
   ModelOptions model;
   DecisionLogits decision_logits = DecisionLogits::kLexicon;  // full where no lexicon is usable
+  bool decision_only = false;  // load what Decide runs; Plan is then FAILED_PRECONDITION
 };
 
 // CPU but for `hidden`. Of one observation each, batch first.

@@ -52,7 +52,7 @@ absl::StatusOr<std::unique_ptr<const UnderstandingModel>> UnderstandingModel::Lo
   return CatchTorch(
       "loading the understanding expert",
       [&]() -> absl::StatusOr<std::unique_ptr<const UnderstandingModel>> {
-        WeightReader reader(checkpoint, options);
+        WeightReader reader(checkpoint, options, ModelPart::kUnderstanding);
         AUTOMOT_ASSIGN_OR_RETURN(std::unique_ptr<VisionTower> vision, VisionTower::Load(reader));
         AUTOMOT_ASSIGN_OR_RETURN(std::unique_ptr<TextDecoder> decoder, TextDecoder::Load(reader));
         return std::unique_ptr<const UnderstandingModel>(new UnderstandingModel(

@@ -6,9 +6,12 @@
 #include <initializer_list>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "common/checkpoint/byte_progress.h"
 #include "common/checkpoint/checkpoint.h"
+#include "common/checkpoint/layout.h"
 #include "common/checkpoint/safetensors.h"
 
 namespace automot::model {
@@ -27,34 +30,38 @@ at::ScalarType ToScalarType(DType dtype);
 // Copies a mapped tensor as it is stored: CPU, owned, aligned.
 at::Tensor CopyToTensor(const TensorView& view);
 
-// Reads tensors by name and remembers the first failure, so that a part can name all of its weights
-// in a row and ask once. Nothing borrows the mapping afterwards: weights stay resident when the
-// file does not. Not thread-safe; the checkpoint must outlive the reader.
+// Reads the tensors of one part by name and remembers the first failure, so that a part can name
+// all of its weights in a row and ask once. Each tensor is compared with the checkpoint's manifest
+// on its way, converted piece by piece, and its pages of the mapping are given back: loading holds
+// the weights once, whatever the file's type. Long loads are logged (ByteProgress). Not
+// thread-safe; the checkpoint must outlive the reader, not the tensors.
 class WeightReader {
  public:
-  WeightReader(const Checkpoint& checkpoint, const ModelOptions& options)
-      : checkpoint_(checkpoint), options_(options) {}
+  WeightReader(const Checkpoint& checkpoint, const ModelOptions& options, ModelPart part);
 
   // The tensor in the model's dtype on its device; undefined after a failure (see status()).
   at::Tensor Get(const std::string& name);
   // Tensors joined along their first axis: one product computes several projections.
   at::Tensor GetJoined(std::initializer_list<std::string> names);
-  // Some rows of a matrix, in the order of `rows`; the rest is not read.
+  // Some rows of a matrix, in the order of `rows`. The rest is compared too, but not kept.
   at::Tensor GetRows(const std::string& name, absl::Span<const int64_t> rows);
 
   bool ok() const { return status_.ok(); }
-  // OK, NOT_FOUND naming the first tensor that was missing, or INVALID_ARGUMENT for a row outside
-  // it.
+  // OK, NOT_FOUND naming the first tensor that was missing, DATA_LOSS naming the first that is not
+  // the manifest's, or INVALID_ARGUMENT for a row outside a tensor.
   const absl::Status& status() const { return status_; }
   const ModelGeometry& geometry() const { return checkpoint_.geometry(); }
   const ModelOptions& options() const { return options_; }
 
  private:
   const TensorView* Find(const std::string& name);
+  void Read(const TensorView& view, absl::FunctionRef<void(absl::Span<const std::byte>)> sink);
+  void Fill(const TensorView& view, const at::Tensor& target);
 
   const Checkpoint& checkpoint_;
   ModelOptions options_;
   absl::Status status_;
+  ByteProgress progress_;
 };
 
 }  // namespace automot::model

@@ -9,6 +9,7 @@
 #include "common/status/status_macros.h"
 #include "tools/infer/model_options.h"
 #include "tools/infer/pictures.h"
+#include "tools/infer/stage_timer.h"
 
 namespace automot::infer {
 namespace {
@@ -108,6 +109,7 @@ absl::StatusOr<std::unique_ptr<const model::ActionModel>> LoadActionModel(
   AUTOMOT_ASSIGN_OR_RETURN(action.model, ModelOptionsOf(options));
   action.decision_logits =
       options.lexicon_logits ? model::DecisionLogits::kLexicon : model::DecisionLogits::kFull;
+  const StageTimer timer(options.timings, "load action expert");
   AUTOMOT_ASSIGN_OR_RETURN(auto model, model::ActionModel::Load(checkpoint, tokenizer, action));
   if (options.lexicon_logits && !model->uses_lexicon()) {
     std::fprintf(stderr, "automot-infer: note: full logits instead of the lexicon's: %s\n",
@@ -122,7 +124,11 @@ absl::StatusOr<at::Tensor> RunBevEncoder(const model::Checkpoint& checkpoint,
                                          const InferOptions& options, BevSource source,
                                          const Inputs& inputs, Outputs& outputs) {
   AUTOMOT_ASSIGN_OR_RETURN(const model::ModelOptions arithmetic, ModelOptionsOf(options));
-  AUTOMOT_ASSIGN_OR_RETURN(const auto encoder, model::BevEncoder::Load(checkpoint, arithmetic));
+  std::unique_ptr<const model::BevEncoder> encoder;
+  {
+    const StageTimer timer(options.timings, "load BEV encoder");
+    AUTOMOT_ASSIGN_OR_RETURN(encoder, model::BevEncoder::Load(checkpoint, arithmetic));
+  }
   at::Tensor rgb;
   if (source == BevSource::kCamera) {
     AUTOMOT_ASSIGN_OR_RETURN(rgb,
@@ -137,6 +143,7 @@ absl::StatusOr<at::Tensor> RunBevEncoder(const model::Checkpoint& checkpoint,
                                     {rgb.size(0), 1, bev.lidar_rows, bev.lidar_cols},
                                     absl::StrCat("[", rgb.size(0), ", 1, ", bev.lidar_rows, ", ",
                                                  bev.lidar_cols, "] beside this picture")));
+  const StageTimer timer(options.timings, "run BEV encoder");
   AUTOMOT_ASSIGN_OR_RETURN(const at::Tensor feature, encoder->Encode(rgb, counts));
   outputs.Add("bev_feature", feature);
   return feature;
@@ -167,6 +174,7 @@ absl::Status RunActionExpert(const model::Checkpoint& checkpoint, const model::T
                                         inputs.Get("speed")};
   AUTOMOT_ASSIGN_OR_RETURN(const std::vector<model::ContextUse> uses,
                            UsesOf(prepared, observation.speed.size(0), options.reuse));
+  const StageTimer timer(options.timings, "run action expert");
   AUTOMOT_ASSIGN_OR_RETURN(const model::ActionOutput result,
                            model->Plan(observation, uses, model::HiddenRows::kAll));
   AddTokens(*model, uses, outputs);

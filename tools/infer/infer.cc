@@ -7,6 +7,7 @@
 #include "common/model/torch_status.h"
 #include "common/status/status_macros.h"
 #include "tools/infer/action_stages.h"
+#include "tools/infer/stage_timer.h"
 #include "tools/infer/understanding_stages.h"
 
 namespace automot::infer {
@@ -23,6 +24,7 @@ absl::Status RunStages(const InferOptions& options, const StagePlan& plan, const
   if (plan.understanding_runs()) {
     AUTOMOT_ASSIGN_OR_RETURN(const auto stages,
                              UnderstandingStages::Load(*checkpoint, *tokenizer, options));
+    const StageTimer timer(options.timings, "run understanding expert");
     AUTOMOT_ASSIGN_OR_RETURN(contexts, stages.Run(plan, inputs, outputs));
   }
   if (plan.context == ContextSource::kGiven) {

@@ -68,6 +68,8 @@ void AddModelFlags(CLI::App& app, InferOptions& options, Raw& raw) {
   AddChoice(app, "--kv-layout", raw.kv_layout, {"full", "compact"},
             "What k_cache and v_cache hold: everything, or what the action expert reads");
   app.add_option("--device", options.device, "cpu, cuda or cuda:N")->capture_default_str();
+  app.add_flag("--timings", options.timings,
+               "Say on stderr how long loading and running each part took");
   app.add_option("--threads", options.threads,
                  "Threads of one operation; 0 takes LibTorch's choice")
       ->check(CLI::Range(0, 1024))

@@ -30,7 +30,8 @@ struct InferOptions {
   bool bfloat16 = false;
   bool compact_context = false;
   std::string device = "cpu";
-  int threads = 0;  // of one operation; 0 leaves LibTorch's choice
+  int threads = 0;       // of one operation; 0 leaves LibTorch's choice
+  bool timings = false;  // wall time of loading and running each part, on stderr
 };
 
 // INVALID_ARGUMENT naming the flag. Prints the help and ends the process where that is asked for.

@@ -11,6 +11,7 @@
 #include "common/tokenizer/prompt.h"
 #include "tools/infer/model_options.h"
 #include "tools/infer/pictures.h"
+#include "tools/infer/stage_timer.h"
 
 namespace automot::infer {
 namespace {
@@ -88,6 +89,7 @@ absl::StatusOr<UnderstandingStages> UnderstandingStages::Load(const model::Check
                                                               const model::Tokenizer& tokenizer,
                                                               const InferOptions& options) {
   AUTOMOT_ASSIGN_OR_RETURN(const model::ModelOptions arithmetic, ModelOptionsOf(options));
+  const StageTimer timer(options.timings, "load understanding expert");
   AUTOMOT_ASSIGN_OR_RETURN(auto model, model::UnderstandingModel::Load(checkpoint, arithmetic));
   return UnderstandingStages(tokenizer, options, std::move(model));
 }

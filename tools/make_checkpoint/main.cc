@@ -53,7 +53,8 @@ absl::Status Run(Flags& flags) {
   std::printf("%s: %lld values, untrained\n", flags.options.directory.c_str(),
               static_cast<long long>(CountValues(geometry)));
   if (!flags.verify) return absl::OkStatus();
-  AUTOMOT_ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(flags.options.directory));
+  AUTOMOT_ASSIGN_OR_RETURN(const auto checkpoint,
+                           Checkpoint::Open(flags.options.directory, {.use_manifest = false}));
   std::printf("revision %s\n", std::string(checkpoint->revision()).c_str());
   return absl::OkStatus();
 }
@@ -66,7 +67,7 @@ int main(int argc, char** argv) {
   CLI::App app("Writes a random, untrained AutoMoT checkpoint in the official layout.");
   app.set_config("--config");
   app.add_option("--preset", flags.preset, "Geometry to start from")
-      ->check(CLI::IsMember({"nano", "tiny", "published-shapes"}))
+      ->check(CLI::IsMember({"nano", "tiny", "published"}))
       ->capture_default_str();
   app.add_option("--out", flags.options.directory, "Directory to write")->required();
   app.add_option("--seed", flags.options.seed, "Seed of the values")->capture_default_str();
@@ -78,8 +79,7 @@ int main(int argc, char** argv) {
   app.add_flag("--store-lm-head", flags.options.store_lm_head, "Store the tied lm_head as well");
   app.add_flag("--overwrite", flags.options.overwrite_trained,
                "Replace even a checkpoint that is not marked untrained");
-  app.add_flag("--verify", flags.verify,
-               "Load the result as the services do and print its revision");
+  app.add_flag("--verify", flags.verify, "Read the whole result back and print its revision");
   app.footer("Sizes:\n" + automot::model::GeometryFieldNames());
   CLI11_PARSE(app, argc, argv);
   const absl::Status status = automot::model::Run(flags);

@@ -240,11 +240,11 @@ absl::StatusOr<ModelGeometry> PresetGeometry(std::string_view name) {
     geometry = Nano();
   else if (name == "tiny")
     geometry = Tiny();
-  else if (name == "published-shapes")
+  else if (name == "published")
     geometry = PublishedShapes();
   else
     return absl::InvalidArgumentError(
-        Concat("preset \"", name, "\" is not nano, tiny or published-shapes"));
+        Concat("preset \"", name, "\" is not nano, tiny or published"));
   AUTOMOT_RETURN_IF_ERROR(CompleteGeometry(geometry));
   return geometry;
 }

@@ -12,7 +12,7 @@
 namespace automot::model {
 
 // "nano": the embedded default, sized for one processor core. "tiny": the sizes of the golden
-// checkpoint. "published-shapes": the sizes of the published model. The result is complete.
+// checkpoint. "published": the sizes of the published model. The result is complete.
 absl::StatusOr<ModelGeometry> PresetGeometry(std::string_view name);
 
 // Sets one size by its dotted name, for example ("text.layers", {8}) or ("bev.widths", {16, 32, 64,

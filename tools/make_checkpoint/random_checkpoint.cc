@@ -1,10 +1,12 @@
 #include "tools/make_checkpoint/random_checkpoint.h"
 
 #include <filesystem>
+#include <memory>
 
 #include "common/checkpoint/derive_geometry.h"
 #include "common/checkpoint/json_file.h"
 #include "common/checkpoint/layout.h"
+#include "common/checkpoint/manifest.h"
 #include "common/checkpoint/text.h"
 #include "common/status/status_macros.h"
 #include "tools/make_checkpoint/documents.h"
@@ -57,16 +59,22 @@ absl::Status WriteRandomCheckpoint(const RandomCheckpointOptions& options) {
       source.name = kEmbeddingName, source.role = TensorRole::kEmbedding;  // the tied copy
     AUTOMOT_RETURN_IF_ERROR(
         writer.AddDeferred(tensor.name, dtype, tensor.shape,
-                           [source, dtype, seed = options.seed](absl::Span<std::byte> bytes) {
-                             FillRandom(source, dtype, seed, bytes);
+                           [source, dtype, seed = options.seed]() -> SafetensorsWriter::Fill {
+                             auto values = std::make_shared<RandomValues>(source, dtype, seed);
+                             return [values](absl::Span<std::byte> piece) { values->Fill(piece); };
                            }));
   }
   std::error_code ignored;
-  fs::remove(options.directory + "/model.safetensors", ignored);
+  for (const char* name : {kManifestFile, "model.safetensors"}) {
+    fs::remove(options.directory + "/" + name, ignored);
+  }
   for (const auto& [name, text] : documents) {
     AUTOMOT_RETURN_IF_ERROR(WriteTextFile(options.directory + "/" + name, text));
   }
-  return writer.Write(options.directory + "/model.safetensors");
+  CheckpointManifest manifest;
+  AUTOMOT_RETURN_IF_ERROR(
+      writer.Write(options.directory + "/model.safetensors", &manifest.tensors));
+  return WriteManifest(options.directory, manifest);
 }
 
 int64_t CountValues(const ModelGeometry& geometry) {

@@ -21,10 +21,11 @@ struct RandomCheckpointOptions {
   bool overwrite_trained = false;
 };
 
-// The bytes depend on the options alone, not on the machine. The tensors are written last, so an
-// interrupted call leaves no model.safetensors. INVALID_ARGUMENT for a geometry that contradicts
-// itself; FAILED_PRECONDITION when the directory holds a checkpoint that is not marked untrained
-// and `overwrite_trained` is false. Needs memory for the largest tensor only.
+// The bytes depend on the options alone, not on the machine. The tensors are written after the
+// documents, so an interrupted call leaves no model.safetensors; the manifest of their hashes comes
+// last. INVALID_ARGUMENT for a geometry that contradicts itself; FAILED_PRECONDITION when the
+// directory holds a checkpoint that is not marked untrained and `overwrite_trained` is false.
+// Memory does not grow with the geometry: one piece of one tensor is held at a time.
 absl::Status WriteRandomCheckpoint(const RandomCheckpointOptions& options);
 
 // Number of stored values, counters and a stored head left out.

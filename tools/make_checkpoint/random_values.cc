@@ -5,7 +5,6 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <random>
 
 namespace automot::model {
 namespace {
@@ -28,7 +27,7 @@ uint16_t RoundToBf16(float value) {
 }
 
 template <typename Draw>
-void Fill(DType dtype, absl::Span<std::byte> bytes, const Draw& draw) {
+void FillWith(DType dtype, absl::Span<std::byte> bytes, const Draw& draw) {
   const size_t size = DTypeSize(dtype);
   for (size_t at = 0; at < bytes.size(); at += size) {
     const float value = draw();
@@ -53,30 +52,32 @@ double Deviation(const ExpectedTensor& tensor) {
 
 }  // namespace
 
-void FillRandom(const ExpectedTensor& tensor, DType dtype, uint64_t seed,
-                absl::Span<std::byte> bytes) {
-  std::mt19937_64 generator(XXH3_64bits_withSeed(tensor.name.data(), tensor.name.size(), seed));
-  switch (tensor.role) {
+RandomValues::RandomValues(const ExpectedTensor& tensor, DType dtype, uint64_t seed)
+    : role_(tensor.role),
+      dtype_(dtype),
+      scale_(Deviation(tensor) * kSumToUnit),
+      generator_(XXH3_64bits_withSeed(tensor.name.data(), tensor.name.size(), seed)) {}
+
+double RandomValues::NormWeight() {
+  constexpr int64_t kOne = int64_t{1} << 20;  // deviation 0.036 about 1
+  return static_cast<double>(kOne + CentredSum(generator_)) / static_cast<double>(kOne);
+}
+
+double RandomValues::Scaled() { return static_cast<double>(CentredSum(generator_)) * scale_; }
+
+void RandomValues::Fill(absl::Span<std::byte> bytes) {
+  switch (role_) {
     case TensorRole::kCounter:
       std::memset(bytes.data(), 0, bytes.size());
       return;
     case TensorRole::kRunningMean:
-      return Fill(dtype, bytes, [] { return 0.0F; });
+      return FillWith(dtype_, bytes, [] { return 0.0F; });
     case TensorRole::kRunningVar:
-      return Fill(dtype, bytes, [] { return 1.0F; });
-    case TensorRole::kNormWeight: {
-      constexpr int64_t kOne = int64_t{1} << 20;  // deviation 0.036 about 1
-      return Fill(dtype, bytes, [&] {
-        return static_cast<float>(static_cast<double>(kOne + CentredSum(generator)) /
-                                  static_cast<double>(kOne));
-      });
-    }
-    default: {
-      const double scale = Deviation(tensor) * kSumToUnit;
-      return Fill(dtype, bytes, [&] {
-        return static_cast<float>(static_cast<double>(CentredSum(generator)) * scale);
-      });
-    }
+      return FillWith(dtype_, bytes, [] { return 1.0F; });
+    case TensorRole::kNormWeight:
+      return FillWith(dtype_, bytes, [this] { return static_cast<float>(NormWeight()); });
+    default:
+      return FillWith(dtype_, bytes, [this] { return static_cast<float>(Scaled()); });
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <random>
 
 #include "absl/types/span.h"
 #include "common/checkpoint/layout.h"
@@ -10,11 +11,26 @@
 
 namespace automot::model {
 
-// Fills `bytes` (the tensor's size in `dtype`, F32 or BF16; counters ignore it) from a generator
-// seeded by `seed` and the tensor's name, so that a tensor's values do not depend on the others.
-// Integer arithmetic, one exact conversion and one rounding: no mathematical library whose last bit
-// differs between machines takes part.
-void FillRandom(const ExpectedTensor& tensor, DType dtype, uint64_t seed,
-                absl::Span<std::byte> bytes);
+// The values of one tensor, front to back. The generator is seeded by `seed` and the tensor's name,
+// so that a tensor's values do not depend on the others. Integer arithmetic, one exact conversion
+// and one rounding: no mathematical library whose last bit differs between machines takes part.
+// Not thread-safe.
+class RandomValues {
+ public:
+  // dtype: F32 or BF16; counters ignore it.
+  RandomValues(const ExpectedTensor& tensor, DType dtype, uint64_t seed);
+
+  // The next values; `bytes` holds a whole number of them.
+  void Fill(absl::Span<std::byte> bytes);
+
+ private:
+  double NormWeight();
+  double Scaled();
+
+  const TensorRole role_;
+  const DType dtype_;
+  const double scale_;
+  std::mt19937_64 generator_;
+};
 
 }  // namespace automot::model

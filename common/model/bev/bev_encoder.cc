@@ -72,7 +72,7 @@ absl::StatusOr<std::unique_ptr<BevEncoder>> BevEncoder::Load(const Checkpoint& c
   }
   return CatchTorch("loading bev_encoder", [&]() -> absl::StatusOr<std::unique_ptr<BevEncoder>> {
     std::unique_ptr<BevEncoder> encoder(new BevEncoder(geometry, options));
-    WeightReader weights(checkpoint, options);
+    WeightReader weights(checkpoint, options, ModelPart::kBev);
     AUTOMOT_RETURN_IF_ERROR(encoder->LoadParts(weights));
     return encoder;
   });

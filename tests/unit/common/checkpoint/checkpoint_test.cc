@@ -2,94 +2,19 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
+#include <cstring>
 #include <fstream>
-#include <functional>
-#include <optional>
 
 #include "common/checkpoint/layout.h"
+#include "common/checkpoint/problem_list.h"
 #include "nlohmann/json.hpp"
+#include "tests/unit/common/checkpoint/checkpoint_fixture.h"
 
 namespace automot::model {
 namespace {
 
-namespace fs = std::filesystem;
 using ::testing::HasSubstr;
-
-const char kTiny[] = AUTOMOT_SOURCE_DIR "/tests/golden/data/tiny";
-
-// A copy of the tiny checkpoint whose tensors and documents a test may change.
-class BrokenCheckpoint : public ::testing::Test {
- protected:
-  struct Tensor {
-    DType dtype;
-    std::vector<int64_t> shape;
-    std::vector<std::byte> bytes;
-  };
-  using Tensors = std::map<std::string, Tensor>;
-
-  void SetUp() override {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    directory_ = fs::path(::testing::TempDir()) /
-                 ("automot_checkpoint_" + std::to_string(getpid()) + "_" + info->name());
-    fs::remove_all(directory_);
-    fs::create_directories(directory_);
-    for (const auto& entry : fs::directory_iterator(kTiny)) {
-      if (entry.path().extension() == ".json") fs::copy(entry.path(), directory_);
-    }
-    auto file = SafetensorsFile::Open(std::string(kTiny) + "/model.safetensors");
-    ASSERT_TRUE(file.ok()) << file.status();
-    for (const TensorView& t : (*file)->tensors()) {
-      tensors_[t.name] = {t.dtype, t.shape, {t.bytes.begin(), t.bytes.end()}};
-    }
-  }
-  void TearDown() override { fs::remove_all(directory_); }
-
-  void Write(const std::string& name, const std::function<bool(const std::string&)>& keep) {
-    SafetensorsWriter writer;
-    for (const auto& [tensor, t] : tensors_) {
-      if (!keep(tensor)) continue;
-      ASSERT_TRUE(writer.Add(tensor, t.dtype, t.shape, t.bytes).ok());
-    }
-    const absl::Status status = writer.Write(directory_ / name);
-    ASSERT_TRUE(status.ok()) << status;
-  }
-  void WriteAll() {
-    Write("model.safetensors", [](const std::string&) { return true; });
-  }
-  void Rename(const std::string& prefix, const std::string& replacement) {
-    Tensors renamed;
-    for (auto& [name, tensor] : tensors_) {
-      const bool hit = name.rfind(prefix, 0) == 0;
-      renamed[hit ? replacement + name.substr(prefix.size()) : name] = std::move(tensor);
-    }
-    tensors_ = std::move(renamed);
-  }
-  void EditJson(const std::string& name, const std::function<void(nlohmann::json&)>& edit) {
-    std::ifstream in(directory_ / name);
-    nlohmann::json document = nlohmann::json::parse(in);
-    edit(document);
-    std::ofstream(directory_ / name) << document.dump(1);
-  }
-  absl::StatusOr<std::shared_ptr<const Checkpoint>> Open(CheckpointOptions options = {}) {
-    return Checkpoint::Open(directory_, options);
-  }
-  std::string OpenError() {
-    auto checkpoint = Open();
-    EXPECT_FALSE(checkpoint.ok());
-    return std::string(checkpoint.status().message());
-  }
-
-  fs::path directory_;
-  Tensors tensors_;
-};
-
-std::string TinyRevision() {
-  auto checkpoint = Checkpoint::Open(kTiny);
-  return checkpoint.ok() ? std::string((*checkpoint)->revision()) : checkpoint.status().ToString();
-}
 
 TEST(Checkpoint, DerivesTheTinyGeometryFromItsFiles) {
   auto checkpoint = Checkpoint::Open(kTiny);
@@ -157,14 +82,66 @@ TEST_F(BrokenCheckpoint, ListsEveryProblemInOneMessage) {
       HasSubstr("dtype of language_model.model.norm.weight is F64, expected F32, F16 or BF16"));
 }
 
-TEST_F(BrokenCheckpoint, CutsALongListButCountsItWhole) {
-  for (int i = 0; i < 100; ++i) {
-    tensors_["extra." + std::to_string(i)] = {DType::kF32, {1}, std::vector<std::byte>(4)};
+TEST_F(BrokenCheckpoint, CutsAListWithoutEndButCountsItWhole) {
+  for (size_t i = 0; i < ProblemList::kMaxListed + 5; ++i) {
+    tensors_["extra." + std::to_string(i)] = {DType::kU8, {1}, std::vector<std::byte>(1)};
   }
   WriteAll();
   const std::string error = OpenError();
-  EXPECT_THAT(error, HasSubstr("100 tensor problem(s)"));
-  EXPECT_THAT(error, HasSubstr("and 60 more"));
+  EXPECT_THAT(error, HasSubstr("10005 tensor problem(s)"));
+  EXPECT_THAT(error, HasSubstr("and 5 more"));
+}
+
+TEST_F(BrokenCheckpoint, EscapesNamesThatATerminalWouldObey) {
+  tensors_["\x1b[2Jextra"] = {DType::kU8, {1}, std::vector<std::byte>(1)};
+  WriteAll();
+  EXPECT_THAT(OpenError(), HasSubstr("unexpected \\033[2Jextra [1]"));
+}
+
+// Tensors that a size is read from do not hide the other problems when they are the broken ones.
+TEST_F(BrokenCheckpoint, ListsTensorsThatTellASizeBesideAllOthers) {
+  const std::string attention = "language_model.model.layers.0.self_attn.";
+  const std::vector<std::string> missing = {
+      "bev_encoder_proj.weight",
+      attention + "q_norm_mot_gen.weight",
+      attention + "q_proj_mot_gen.weight",
+      attention + "k_proj_mot_gen.weight",
+      "language_model.model.layers.0.mlp_mot_gen.gate_proj.weight",
+      "reasoning_queries.weight",
+      "velocity_head.2.weight",
+      "velocity_encoder.0.weight",
+      "route_head.mlp.0.weight",
+      "bev_encoder.image_encoder.stem.conv.weight",
+      "bev_encoder.image_encoder.s3.b1.conv1.conv.weight",
+      "bev_encoder.image_encoder.s3.b2.se.fc1.weight",
+      "bev_encoder.c5_conv.weight",
+      "bev_encoder.transformers.0.blocks.0.ln1.weight",
+      "vision_model.pos_embed.weight"};
+  for (const std::string& name : missing) tensors_.erase(name);
+  tensors_["waypoint_queries.weight"] = {DType::kF32, {6, 6, 6}, std::vector<std::byte>(864)};
+  WriteAll();
+  const std::string error = OpenError();
+  EXPECT_THAT(error, HasSubstr("16 tensor problem(s)"));
+  for (const std::string& name : missing) EXPECT_THAT(error, HasSubstr("missing " + name + " ["));
+  EXPECT_THAT(error, HasSubstr("shape of waypoint_queries.weight is [6, 6, 6], expected [6, 36]"));
+}
+
+TEST_F(BrokenCheckpoint, SaysBothThatSizesContradictAndWhichTensorsDiffer) {
+  tensors_["bev_encoder_proj.weight"] = {DType::kF32, {100, 48}, std::vector<std::byte>(19200)};
+  WriteAll();
+  const std::string error = OpenError();
+  EXPECT_THAT(error, HasSubstr("action hidden 100 differs from text hidden 160"));
+  EXPECT_THAT(error, HasSubstr("shape of bev_encoder_proj.bias is [160], expected [100]"));
+}
+
+TEST_F(BrokenCheckpoint, TakesFloatingPointTensorsOfAnyMixture) {
+  tensors_["route_projector.fc2.bias"] = {DType::kBF16, {160}, std::vector<std::byte>(320)};
+  tensors_["waypoint_projector.fc2.bias"] = {DType::kF16, {160}, std::vector<std::byte>(320)};
+  WriteAll();
+  auto checkpoint = Open();
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  EXPECT_EQ((*checkpoint)->Find("route_projector.fc2.bias")->dtype, DType::kBF16);
+  EXPECT_EQ((*checkpoint)->Find("waypoint_projector.fc2.bias")->dtype, DType::kF16);
 }
 
 TEST_F(BrokenCheckpoint, RefusesACounterThatIsNotAnInteger) {
@@ -233,24 +210,6 @@ TEST_F(BrokenCheckpoint, AnUntiedHeadIsRequiredAndUsed) {
   EXPECT_NE((*checkpoint)->Find(kLmHeadName)->bytes.data(),
             (*checkpoint)->Find(kEmbeddingName)->bytes.data());
 }
-
-// Splits the tensors over two files by the parity of the name's length.
-class ShardedCheckpoint : public BrokenCheckpoint {
- protected:
-  static std::string ShardOf(const std::string& name) {
-    return name.size() % 2 == 0 ? "model-00001-of-00002.safetensors"
-                                : "model-00002-of-00002.safetensors";
-  }
-  void WriteShards(const std::function<void(nlohmann::json&)>& edit = [](nlohmann::json&) {}) {
-    nlohmann::json index;
-    for (const auto& [name, tensor] : tensors_) index["weight_map"][name] = ShardOf(name);
-    for (const std::string& shard : {ShardOf("ab"), ShardOf("a")}) {
-      Write(shard, [&](const std::string& name) { return ShardOf(name) == shard; });
-    }
-    edit(index["weight_map"]);
-    std::ofstream(directory_ / "model.safetensors.index.json") << index.dump();
-  }
-};
 
 TEST_F(ShardedCheckpoint, HasTheRevisionOfTheSingleFile) {
   WriteShards();

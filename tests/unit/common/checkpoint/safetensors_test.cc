@@ -2,12 +2,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 
+#include "common/checkpoint/content_hash.h"
 #include "common/checkpoint/safetensors_header.h"
 
 namespace automot::model {
@@ -79,17 +82,78 @@ TEST_F(Safetensors, AlignsEachTensorToItsElementSize) {
   EXPECT_EQ(reinterpret_cast<uintptr_t>((*file)->Find("z_wide")->bytes.data()) % 8, 0u);
 }
 
-TEST_F(Safetensors, ADeferredTensorIsFilledAtWriting) {
+TEST_F(Safetensors, ADeferredTensorIsFilledPieceByPieceAtWriting) {
+  constexpr size_t kBytes = SafetensorsWriter::kPieceBytes + 16;
+  std::vector<size_t> pieces;
   SafetensorsWriter writer;
   ASSERT_TRUE(writer
-                  .AddDeferred("a", DType::kU8, {4},
-                               [](absl::Span<std::byte> out) { out[2] = std::byte{9}; })
+                  .AddDeferred("a", DType::kU8, {kBytes},
+                               [&]() -> SafetensorsWriter::Fill {
+                                 return [&](absl::Span<std::byte> piece) {
+                                   EXPECT_EQ(piece[0], std::byte{0});
+                                   pieces.push_back(piece.size());
+                                   piece[1] = static_cast<std::byte>(pieces.size());
+                                 };
+                               })
                   .ok());
+  TensorHashes hashes;
+  ASSERT_TRUE(writer.Write(path_, &hashes).ok());
+  EXPECT_THAT(pieces, ElementsAre(SafetensorsWriter::kPieceBytes, 16));
+  auto file = SafetensorsFile::Open(path_);
+  ASSERT_TRUE(file.ok()) << file.status();
+  const auto bytes = (*file)->Find("a")->bytes;
+  EXPECT_EQ(bytes[1], std::byte{1});
+  EXPECT_EQ(bytes[SafetensorsWriter::kPieceBytes + 1], std::byte{2});
+  EXPECT_EQ(hashes.at("a"), HashHex(bytes));
+}
+
+// Pages of mapped files that this process holds.
+size_t MappedBytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    if (word != "RssFile:") continue;
+    size_t kilobytes = 0;
+    status >> kilobytes;
+    return kilobytes << 10;
+  }
+  return 0;
+}
+
+TEST_F(Safetensors, AWalkSeesEveryByteAndHoldsFewPagesOfTheFile) {
+  const size_t size = 12 * SafetensorsFile::kPieceBytes + 5;
+  std::vector<uint8_t> values(size);
+  for (size_t i = 0; i < size; ++i) values[i] = static_cast<uint8_t>(i * 2654435761U >> 24);
+  SafetensorsWriter writer;
+  ASSERT_TRUE(
+      writer.AddValues<uint8_t>("a", DType::kU8, {static_cast<int64_t>(size)}, values).ok());
   ASSERT_TRUE(writer.Write(path_).ok());
   auto file = SafetensorsFile::Open(path_);
   ASSERT_TRUE(file.ok()) << file.status();
-  EXPECT_THAT((*file)->Find("a")->bytes,
-              ElementsAre(std::byte{0}, std::byte{0}, std::byte{9}, std::byte{0}));
+  const auto bytes = (*file)->Find("a")->bytes;
+  const size_t before = MappedBytes();
+  size_t most = before, seen = 0;
+  (*file)->Stream(bytes, [&](absl::Span<const std::byte> piece) {
+    ASSERT_EQ(std::memcmp(piece.data(), values.data() + seen, piece.size()), 0);
+    seen += piece.size();
+    most = std::max(most, MappedBytes());
+  });
+  EXPECT_EQ(seen, size);
+  EXPECT_LT(most - before, 3 * SafetensorsFile::kPieceBytes);
+  // The bytes stay readable, and reading them all does hold the file: the measure can tell.
+  EXPECT_EQ(std::memcmp(bytes.data(), values.data(), size), 0);
+  EXPECT_GT(MappedBytes() - before, 10 * SafetensorsFile::kPieceBytes);
+}
+
+TEST_F(Safetensors, KnowsWhichBytesItHolds) {
+  const std::vector<uint8_t> values = {1, 2, 3};
+  SafetensorsWriter writer;
+  ASSERT_TRUE(writer.AddValues<uint8_t>("a", DType::kU8, {3}, values).ok());
+  ASSERT_TRUE(writer.Write(path_).ok());
+  auto file = SafetensorsFile::Open(path_);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_TRUE((*file)->Holds((*file)->Find("a")->bytes));
+  EXPECT_FALSE((*file)->Holds(
+      absl::MakeConstSpan(reinterpret_cast<const std::byte*>(values.data()), values.size())));
 }
 
 TEST_F(Safetensors, AFailedWriteLeavesTheOldFile) {
@@ -111,6 +175,11 @@ TEST_F(Safetensors, TheWriterRefusesWhatDoesNotFit) {
   ASSERT_TRUE(writer.AddValues<float>("a", DType::kF32, {2}, values).ok());
   EXPECT_THAT(writer.AddValues<float>("a", DType::kF32, {2}, values).message(),
               HasSubstr("added twice"));
+}
+
+TEST_F(Safetensors, RefusesAPipeWithoutWaitingForItsWriter) {
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  EXPECT_THAT(OpenError(), HasSubstr("not a regular file"));
 }
 
 TEST_F(Safetensors, RefusesFilesThatAreTooShortForTheirHeader) {

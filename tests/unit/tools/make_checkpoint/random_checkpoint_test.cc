@@ -118,7 +118,7 @@ TEST_F(RandomCheckpoint, TinyHasTheTensorsOfTheGoldenCheckpoint) {
 
 // The table of spec 6.2 and the counts of its section 1.1.
 TEST(Presets, PublishedShapesAreThoseOfThePublishedModel) {
-  const auto g = PresetGeometry("published-shapes");
+  const auto g = PresetGeometry("published");
   ASSERT_TRUE(g.ok()) << g.status();
   std::map<std::string, std::vector<int64_t>> shapes;
   int64_t vision = 0, image_trunk = 0, layers = 0;
