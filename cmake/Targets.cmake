@@ -10,6 +10,9 @@ if(AUTOMOT_SANITIZE)
   target_compile_options(automot_options INTERFACE -fsanitize=${AUTOMOT_SANITIZE} -fno-omit-frame-pointer -g1)
   target_link_options(automot_options INTERFACE -fsanitize=${AUTOMOT_SANITIZE})
 endif()
+if(AUTOMOT_FUZZ)
+  target_compile_options(automot_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # Includes every CMakeLists.txt below `root`, parents before children.
 function(automot_add_folders root)

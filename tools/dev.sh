@@ -27,6 +27,7 @@ usage: tools/dev.sh VERB [OPTION...]
           [--two-processes] [--seconds S] [--seed N] [--out DIR] [--pace realtime|max] [--fault freeze|kill|restart@S]
   bench   benchmarks; prints the commands of the parts
   parity  compare with transformers, timm, tokenizers and Pillow on random models (docs/parity.md)
+  fuzz    search for files that break their readers, with libFuzzer [SECONDS of each target, 60]
 
 Everything is installed below ~/.cache/automot-serve (AUTOMOT_CACHE_DIR) and built below build/.
 TEXT
@@ -62,8 +63,17 @@ verb_test() {
   sanitized_tests asan
   configure_release -DAUTOMOT_TEST_PYTHON="$python_env/bin/python" -DAUTOMOT_LINT_PYTHON="$lint_env/bin/python"
   build release
+  if [ "$long" = 1 ]; then verb_fuzz 60; fi
   step "Running all tests"
   (cd "$ROOT" && ctest --preset release | grep --line-buffered -Ev '^ *Start +[0-9]+: ')
+}
+
+verb_fuzz() {
+  install_debian debian-build.txt
+  install_debian debian-fuzz.txt
+  configure fuzz
+  build fuzz fuzzers
+  run_fuzzers "${1:-60}"
 }
 
 verb_lint() {
@@ -107,7 +117,7 @@ verb_parity() {
 main() {
   local verb=${1:-}
   case "$verb" in
-    setup | build | test | lint | demo | bench | parity) shift && "verb_$verb" "$@" ;;
+    setup | build | test | lint | demo | bench | parity | fuzz) shift && "verb_$verb" "$@" ;;
     "" | -h | --help | help) usage ;;
     *) usage >&2 && fail "unknown verb '$verb'" ;;
   esac

@@ -16,6 +16,12 @@ namespace {
 constexpr png_uint_32 kMaxAncillaryChunks = 64;
 constexpr png_alloc_size_t kMaxChunkBytes = size_t{1} << 20;
 
+// Chunks of any length that nothing here uses: profile, texts, palettes to suggest, EXIF,
+// calibration. Left to its defaults libpng would allocate what such a chunk says is its length, up
+// to 2 GB, before it finds that the bytes are not there: png_set_chunk_malloc_max only warns.
+constexpr png_byte kSkippedChunks[] = "iCCP\0tEXt\0zTXt\0iTXt\0sPLT\0eXIf\0pCAL\0sCAL\0hIST";
+constexpr int kSkippedChunkCount = sizeof(kSkippedChunks) / 5;
+
 // libpng reports failure by jumping back to the `setjmp` of the function that is running. Such a
 // function holds only trivial locals; whatever owns memory lives in its caller.
 struct PngDecoder {
@@ -61,6 +67,8 @@ bool ReadHeader(PngDecoder& decoder, const DecodeLimits& limits) {
   png_set_user_limits(decoder.png, limits.max_side, limits.max_side);
   png_set_chunk_cache_max(decoder.png, kMaxAncillaryChunks);
   png_set_chunk_malloc_max(decoder.png, kMaxChunkBytes);
+  png_set_keep_unknown_chunks(decoder.png, PNG_HANDLE_CHUNK_NEVER, kSkippedChunks,
+                              kSkippedChunkCount);
   png_read_info(decoder.png, decoder.info);
   return true;
 }

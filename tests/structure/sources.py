@@ -10,13 +10,13 @@ from pathlib import Path, PurePosixPath
 _SKIPPED = {"build", "out", ".git", "_generated", "__pycache__", "node_modules"}
 _CODE = (".h", ".cc", ".cu", ".cuh", ".py", ".sh", ".proto", ".cmake")
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', re.M)
-_TARGET = re.compile(r"\bautomot_(library|program|test)\(\s*([\w-]+)([^)]*)\)")
+_TARGET = re.compile(r"\bautomot_(library|program|test|fuzz)\(\s*([\w-]+)([^)]*)\)")
 _KEYWORDS = ("SRCS", "DEPS", "NEEDS", "LABELS", "TIMEOUT", "WHOLE")
 
 
 @dataclass
 class Target:
-    """One automot_library, automot_program or automot_test call."""
+    """One automot_library, automot_program, automot_test or automot_fuzz call."""
 
     name: str
     kind: str

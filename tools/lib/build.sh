@@ -40,6 +40,25 @@ sanitized_tests() {
   grep -E 'tests passed|Total Test time' "$log"
 }
 
+# run_fuzzers SECONDS: each libFuzzer program for that long, one after the other. What it learns stays in build/fuzz/corpus, so a
+# later run goes on from there; an input that fails is named and kept beside it.
+run_fuzzers() {
+  local seconds=$1 program name folder
+  for program in "$ROOT"/build/fuzz/bin/fuzz_*; do
+    name=${program##*/fuzz_}
+    folder="$ROOT/build/fuzz/corpus/$name"
+    mkdir -p "$folder"
+    step "Fuzzing $name for $seconds s"
+    "$program" -max_total_time="$seconds" -rss_limit_mb=4096 -malloc_limit_mb=512 -timeout=30 -print_final_stats=1 \
+      -artifact_prefix="$ROOT/build/fuzz/$name-" "$folder" "$ROOT/tests/fuzz/corpus/$name" \
+      >"$ROOT/build/fuzz/$name.log" 2>&1 || {
+      tail -n 60 "$ROOT/build/fuzz/$name.log" >&2
+      fail "fuzzing $name found a failure; the input is build/fuzz/$name-*"
+    }
+    grep -E '^(stat::number_of_executed_units|Done)' "$ROOT/build/fuzz/$name.log"
+  done
+}
+
 configure_release() {
   local libtorch
   libtorch=$(libtorch_root)
