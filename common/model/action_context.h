@@ -29,15 +29,22 @@ struct ContextBuffers {
 
 // Immutable, any thread. On the CPU, where the dtype is the model's, it borrows the buffers, which
 // must then outlive it; otherwise it owns a copy.
+//
+// Several contexts may be stacked in one (context_stack.h): of one length, one observation each.
 struct ActionContext {
   struct Layer {
-    at::Tensor keys;    // [kv_heads, key_dim, tokens], a transposed view
-    at::Tensor values;  // [kv_heads, tokens, mot_head_dim]
+    at::Tensor keys;    // [stacked * kv_heads, key_dim, tokens], a transposed view
+    at::Tensor values;  // [stacked * kv_heads, tokens, mot_head_dim]
   };
+  uint64_t generation = 0;  // of this process; no two contexts that were made share one
+  int64_t stacked = 1;
   int64_t tokens = 0;
   int64_t position_start = 0;
   std::vector<Layer> layers;
-  RotaryTable rotary;  // one row per action token, anchored (reuse 0)
+  RotaryTable rotary;      // one row per action token, anchored (reuse 0); of each stacked one
+  at::Tensor prefix_mask;  // [stacked * kv_heads, 1, tokens], additive; undefined: all are seen
+  // On a device, all layers in one tensor: [layers, kv_heads, tokens, dim]; else undefined.
+  at::Tensor joined_keys, joined_values;
 };
 
 // INVALID_ARGUMENT naming what does not fit the model: number of layers, tokens, position, dtype,

@@ -12,11 +12,12 @@
 namespace automot::model {
 namespace {
 
-// Rows [tokens - count, tokens) of each observation: `[batch * tokens, ...]` -> `[batch * count,
-// ...]`.
-at::Tensor LastRows(const at::Tensor& x, int64_t tokens, int64_t count) {
-  if (count == tokens) return x;
-  return x.unflatten(0, {-1, tokens}).narrow(1, tokens - count, count).flatten(0, 1);
+at::Tensor OwnMask(const ActionGeometry& action, const ModelOptions& options) {
+  const std::array<int64_t, 5> blocks = {action.bev_tokens, action.target_points + 1,
+                                         action.decision_tokens, action.route_points,
+                                         action.waypoints};
+  return GroupedAdditiveMask(AllowedByBlocks(blocks), action.heads / action.kv_heads,
+                             at::TensorOptions().dtype(options.dtype).device(options.device));
 }
 
 }  // namespace
@@ -24,14 +25,9 @@ at::Tensor LastRows(const at::Tensor& x, int64_t tokens, int64_t count) {
 ActionExpert::ActionExpert(const ModelGeometry& geometry, const ModelOptions& options)
     : action_(geometry.action),
       options_(options),
-      scale_(1.0 / std::sqrt(static_cast<double>(geometry.text.head_dim))),
-      rotary_(geometry.text, options.device) {
-  const std::array<int64_t, 5> blocks = {action_.bev_tokens, action_.target_points + 1,
-                                         action_.decision_tokens, action_.route_points,
-                                         action_.waypoints};
-  mask_ = GroupedAdditiveMask(AllowedByBlocks(blocks), action_.heads / action_.kv_heads,
-                              at::TensorOptions().dtype(options.dtype).device(options.device));
-}
+      rotary_(geometry.text, options.device),
+      attention_{geometry.action, OwnMask(geometry.action, options),
+                 1.0 / std::sqrt(static_cast<double>(geometry.text.head_dim))} {}
 
 absl::StatusOr<ActionExpert> ActionExpert::Load(WeightReader& reader) {
   ActionExpert expert(reader.geometry(), reader.options());
@@ -74,7 +70,12 @@ absl::StatusOr<ActionExpert::Layer> ActionExpert::LoadLayer(WeightReader& reader
 }
 
 RotaryTable ActionExpert::Tables(const ContextUse& use, int64_t tokens) const {
-  if (use.reuse == 0) return use.context->rotary.Rows(0, tokens);
+  if (use.reuse == 0) {
+    const auto first_rows = [&](const at::Tensor& table) {
+      return table.unflatten(0, {use.context->stacked, -1}).narrow(1, 0, tokens).flatten(0, 1);
+    };
+    return {first_rows(use.context->rotary.cos), first_rows(use.context->rotary.signed_sin)};
+  }
   const int64_t first = use.context->position_start + use.reuse * action_.tokens();
   return rotary_.TextTables(first, tokens, options_.dtype);
 }
@@ -92,52 +93,18 @@ RotaryTable ActionExpert::BatchTables(absl::Span<const ContextUse> uses, int64_t
   return {at::cat(cos), at::cat(sin)};
 }
 
-at::Tensor ActionExpert::AttendOne(const RotatedHeads& heads, const ActionContext::Layer& prefix,
-                                   int64_t observations, int64_t query_rows) const {
-  const int64_t kv_heads = action_.kv_heads, dim = action_.head_dim;
-  const int64_t tokens = heads.k.size(0) / observations, past = prefix.keys.size(2);
-  const int64_t rows = query_rows * (action_.heads / kv_heads);  // grouped rows per observation
-  const at::Tensor q = GroupQueries(LastRows(heads.q, tokens, query_rows), kv_heads);
-  // Own keys count only in their own dimensions; queries meet prefix keys in all (spec 3.4).
-  const at::Tensor own_keys = heads.k.narrow(2, 0, dim)
-                                  .unflatten(0, {observations, tokens})
-                                  .permute({2, 0, 3, 1})
-                                  .flatten(0, 1);
-  const at::Tensor own_values =
-      heads.v.unflatten(0, {observations, tokens}).permute({2, 0, 1, 3}).flatten(0, 1);
-  const at::Tensor mask =
-      mask_.narrow(2, 0, tokens).narrow(1, (tokens - query_rows) * (rows / query_rows), rows);
-
-  at::Tensor scores = at::empty({kv_heads * observations, rows, past + tokens}, q.options());
-  at::Tensor to_prefix =
-      scores.view({kv_heads, observations * rows, past + tokens}).narrow(2, 0, past);
-  at::Tensor to_own = scores.narrow(2, past, tokens);
-  to_prefix.baddbmm_(q, prefix.keys, /*beta=*/0, scale_);
-  const at::Tensor own_q = q.view({kv_heads * observations, rows, q.size(2)}).narrow(2, 0, dim);
-  at::baddbmm_out(to_own, mask.expand({kv_heads * observations, rows, tokens}), own_q, own_keys, 1,
-                  scale_);
-
-  const at::Tensor weights = at::softmax(scores, -1);
-  const at::Tensor prefix_weights =
-      weights.view({kv_heads, observations * rows, past + tokens}).narrow(2, 0, past);
-  at::Tensor out = at::bmm(prefix_weights, prefix.values);
-  out.view({kv_heads * observations, rows, dim})
-      .baddbmm_(weights.narrow(2, past, tokens), own_values);
-  return UngroupRows(out, observations * query_rows);
-}
-
 at::Tensor ActionExpert::Attend(const RotatedHeads& heads, absl::Span<const ContextUse> uses,
                                 size_t layer, int64_t tokens, int64_t query_rows) const {
   if (uses.size() == 1) {
-    return AttendOne(heads, uses[0].context->layers[layer], uses[0].observations, query_rows);
+    return attention_(heads, *uses[0].context, layer, uses[0].batch(), query_rows);
   }
   std::vector<at::Tensor> parts;
   int64_t begin = 0;
   for (const ContextUse& use : uses) {
-    const int64_t rows = use.observations * tokens;
+    const int64_t rows = use.batch() * tokens;
     const RotatedHeads part{heads.q.narrow(0, begin, rows), heads.k.narrow(0, begin, rows),
                             heads.v.narrow(0, begin, rows)};
-    parts.push_back(AttendOne(part, use.context->layers[layer], use.observations, query_rows));
+    parts.push_back(attention_(part, *use.context, layer, use.batch(), query_rows));
     begin += rows;
   }
   return at::cat(parts);

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/model/action_context.h"
+#include "common/model/joint_attention.h"
 #include "common/model/packed_linear.h"
 #include "common/model/rotary.h"
 #include "common/model/transformer_ops.h"
@@ -16,12 +17,14 @@
 
 namespace automot::model {
 
-// Consecutive observations of a batch that attend to one context.
+// Consecutive observations of a batch that attend to one context, or one to each of a stack.
 struct ContextUse {
   const ActionContext* context = nullptr;  // borrowed during the call
-  int64_t observations = 1;
+  int64_t observations = 1;                // per context
   // Times the context was used before, under the reference's drifting positions; 0 is anchored.
   int64_t reuse = 0;
+
+  int64_t batch() const { return context->stacked * observations; }
 };
 
 // Immutable after Load: any number of threads may run it.
@@ -35,7 +38,7 @@ class ActionExpert {
   at::Tensor Run(const at::Tensor& embeds, absl::Span<const ContextUse> uses,
                  int64_t output_rows) const;
 
-  // Rotary rows of a context's use.
+  // Rotary rows of a context's use, the observations of one context having the same.
   RotaryTable Tables(const ContextUse& use, int64_t tokens) const;
   const MultiAxisRotary& rotary() const { return rotary_; }
 
@@ -54,14 +57,11 @@ class ActionExpert {
   // heads: of all rows of the batch. Returns `[batch * query_rows, heads * dim]`.
   at::Tensor Attend(const RotatedHeads& heads, absl::Span<const ContextUse> uses, size_t layer,
                     int64_t tokens, int64_t query_rows) const;
-  at::Tensor AttendOne(const RotatedHeads& heads, const ActionContext::Layer& prefix,
-                       int64_t observations, int64_t query_rows) const;
 
   ActionGeometry action_;
   ModelOptions options_;
-  double scale_ = 1;
   MultiAxisRotary rotary_;
-  at::Tensor mask_;  // [1, tokens * group, tokens], additive
+  JointAttention attention_;
   at::Tensor final_norm_;
   std::vector<Layer> layers_;
 };

@@ -78,7 +78,10 @@ absl::Status ActionModel::CheckUses(int64_t batch, absl::Span<const ContextUse> 
       return absl::InvalidArgumentError(
           absl::StrCat("reuse is ", use.reuse, ", positions must be in [0, ", kMaxPosition, "]"));
     }
-    observations += use.observations;
+    if (use.context->stacked > 1 && (use.observations != 1 || use.reuse != 0)) {
+      return absl::InvalidArgumentError("stacked contexts have one observation each and no reuse");
+    }
+    observations += use.batch();
   }
   if (observations == batch) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -100,6 +103,25 @@ absl::Status ActionModel::CheckInputs(const ActionInputs& inputs,
   return CheckUses(batch, uses);
 }
 
+ActionOutput ActionModel::Compute(const ActionInputs& inputs, absl::Span<const ContextUse> uses,
+                                  HiddenRows hidden_rows) const {
+  const ActionGeometry& action = geometry_.action;
+  const int64_t queries = action.tokens() - action.observation_tokens();
+  const at::Tensor embeds = encoder_.Embed(inputs, queries);
+  const bool all = hidden_rows == HiddenRows::kAll;
+  const at::Tensor hidden = expert_.Run(embeds, uses, all ? action.tokens() : queries);
+  const at::Tensor rows = hidden.narrow(1, hidden.size(1) - queries, queries);
+  ActionOutput output;
+  output.decision = decision_head_.Run(rows.narrow(1, 0, action.decision_tokens));
+  output.route_raw = route_head_.Run(rows.narrow(1, action.decision_tokens, action.route_points));
+  output.route = RoutePoints(output.route_raw);
+  output.wp_offsets =
+      waypoint_head_.Run(rows.narrow(1, queries - action.waypoints, action.waypoints));
+  output.waypoints = WaypointPositions(output.wp_offsets);
+  if (all) output.hidden = hidden;
+  return output;
+}
+
 absl::StatusOr<ActionOutput> ActionModel::Plan(const ActionInputs& inputs,
                                                absl::Span<const ContextUse> uses,
                                                HiddenRows hidden_rows) const {
@@ -108,21 +130,12 @@ absl::StatusOr<ActionOutput> ActionModel::Plan(const ActionInputs& inputs,
   }
   AUTOMOT_RETURN_IF_ERROR(CheckInputs(inputs, uses));
   return CatchTorch("running the action expert", [&]() -> absl::StatusOr<ActionOutput> {
-    const ActionGeometry& action = geometry_.action;
-    const int64_t queries = action.tokens() - action.observation_tokens();
-    const at::Tensor embeds = encoder_.Embed(inputs, queries);
-    const bool all = hidden_rows == HiddenRows::kAll;
-    const at::Tensor hidden = expert_.Run(embeds, uses, all ? action.tokens() : queries);
-    const at::Tensor rows = hidden.narrow(1, hidden.size(1) - queries, queries);
-    ActionOutput output;
-    output.decision = ToHost(decision_head_.Run(rows.narrow(1, 0, action.decision_tokens)));
-    output.route_raw =
-        route_head_.Run(rows.narrow(1, action.decision_tokens, action.route_points)).cpu();
-    output.route = RoutePoints(output.route_raw);
-    output.wp_offsets =
-        waypoint_head_.Run(rows.narrow(1, queries - action.waypoints, action.waypoints)).cpu();
-    output.waypoints = WaypointPositions(output.wp_offsets);
-    if (all) output.hidden = hidden;
+    ActionOutput output = Compute(inputs, uses, hidden_rows);
+    output.decision = ToHost(output.decision);
+    for (at::Tensor* tensor :
+         {&output.route_raw, &output.route, &output.wp_offsets, &output.waypoints}) {
+      *tensor = tensor->cpu();
+    }
     return output;
   });
 }

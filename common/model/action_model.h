@@ -56,6 +56,11 @@ class ActionModel {
   absl::StatusOr<ActionOutput> Plan(const ActionInputs& inputs, absl::Span<const ContextUse> uses,
                                     HiddenRows hidden = HiddenRows::kHeadsOnly) const;
 
+  // As Plan, with inputs of the right shape and its results left on the model's device: waits for
+  // nothing, so a CUDA graph can capture it. Throws LibTorch's exceptions.
+  ActionOutput Compute(const ActionInputs& inputs, absl::Span<const ContextUse> uses,
+                       HiddenRows hidden) const;
+
   // The decision alone: runs observation and decision rows only, which is exact because no row
   // attends to a later block (semantics 7).
   absl::StatusOr<DecisionHead::Result> Decide(const ActionInputs& inputs,
@@ -64,6 +69,11 @@ class ActionModel {
   // Positions of the action tokens of a use: first one; all axes are equal (spec 3.5).
   int64_t FirstPosition(const ContextUse& use) const {
     return use.context->position_start + use.reuse * geometry_.action.tokens();
+  }
+
+  // Rotary rows of the action tokens of a use.
+  RotaryTable RotaryOf(const ContextUse& use) const {
+    return expert_.Tables(use, geometry_.action.tokens());
   }
 
   const ModelGeometry& geometry() const { return geometry_; }

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/StreamGuard.h>
 
 #include <chrono>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "common/model/action_model.h"
 #include "common/model/bev/bev_encoder.h"
 #include "common/model/context_export.h"
+#include "common/model/cuda_step_graphs.h"
 #include "common/model/decision_decoder.h"
 #include "common/model/parse_options.h"
 #include "common/model/step_storage.h"
@@ -118,6 +120,8 @@ class TorchActionExpert final : public ActionExpert {
  private:
   context::SnapshotExpectation ExpectationFor(const context::SnapshotHeader& header) const;
   absl::StatusOr<at::Tensor> BevFeature(const PlanFeatures& features) const;
+  absl::StatusOr<model::ActionOutput> Run(const model::ActionInputs& inputs,
+                                          const model::ContextUse& use) const;
   absl::Status Fill(const model::ActionOutput& result, SessionTimeUs capture_time_us,
                     PlanOutput* output) const;
   void UseOwnThreads() const;
@@ -128,9 +132,10 @@ class TorchActionExpert final : public ActionExpert {
   const std::unique_ptr<const model::Tokenizer> tokenizer_;
   const std::unique_ptr<const model::BevEncoder> bev_;
   const std::unique_ptr<const model::ActionModel> model_;
-  const at::Tensor no_camera_;  // [1, image_rows, image_cols, 3], uint8
-  const at::Tensor no_lidar_;   // [1, 1, 256, 256], uint8
-  model::StepStorage storage_;  // of the planning thread's tensors, once warm
+  const at::Tensor no_camera_;                     // [1, image_rows, image_cols, 3], uint8
+  const at::Tensor no_lidar_;                      // [1, 1, 256, 256], uint8
+  model::StepStorage storage_;                     // of the planning thread's tensors, once warm
+  std::unique_ptr<model::CudaStepGraphs> graphs_;  // null on the CPU
 };
 
 // LibTorch's number of threads belongs to the calling thread: the planning thread sets it once.
@@ -197,6 +202,8 @@ absl::Status TorchActionExpert::Plan(const PlanFeatures& features, const Prepare
   UseOwnThreads();
   const model::StepStorage::Scope scope(storage_);
   return model::CatchTorch("the action expert", [&]() -> absl::Status {
+    c10::OptionalStreamGuard stream;
+    if (graphs_ != nullptr) stream.reset_stream(graphs_->stream());
     const auto begin = std::chrono::steady_clock::now();
     AUTOMOT_ASSIGN_OR_RETURN(at::Tensor bev_feature, BevFeature(features));
     output->bev_encoder_s = SecondsSince(begin);
@@ -210,11 +217,20 @@ absl::Status TorchActionExpert::Plan(const PlanFeatures& features, const Prepare
         .speed = at::from_blob(const_cast<float*>(numbers + 4), {1})};
     const auto& prepared = static_cast<const TorchPreparedContext&>(context);
     const model::ContextUse use{.context = &prepared.context()};
-    AUTOMOT_ASSIGN_OR_RETURN(const model::ActionOutput result, model_->Plan(inputs, {&use, 1}));
+    AUTOMOT_ASSIGN_OR_RETURN(const model::ActionOutput result, Run(inputs, use));
     AUTOMOT_RETURN_IF_ERROR(Fill(result, features.capture_time_us, output));
     output->action_expert_s = SecondsSince(begin) - output->bev_encoder_s;
     return absl::OkStatus();
   });
+}
+
+absl::StatusOr<model::ActionOutput> TorchActionExpert::Run(const model::ActionInputs& inputs,
+                                                           const model::ContextUse& use) const {
+  if (graphs_ != nullptr) {
+    auto replayed = graphs_->Plan(inputs, {&use, 1});
+    if (!absl::IsNotFound(replayed.status())) return replayed;
+  }
+  return model_->Plan(inputs, {&use, 1});
 }
 
 absl::Status TorchActionExpert::Fill(const model::ActionOutput& result,
@@ -264,6 +280,10 @@ absl::Status TorchActionExpert::WarmUpAt(int tokens) {
 // of block (docs/decisions/0014-step-storage.md).
 absl::Status TorchActionExpert::WarmUp() {
   AUTOMOT_ASSIGN_OR_RETURN(const int64_t usual, UsualPrefixTokens(model_->geometry(), *tokenizer_));
+  if (model_->options().model.device.is_cuda()) {
+    const model::StepBuckets buckets{.batches = {1}, .prefixes = {usual, usual * 5 / 4}};
+    AUTOMOT_ASSIGN_OR_RETURN(graphs_, model::CudaStepGraphs::Capture(*model_, buckets));
+  }
   for (const double share : {0.8, 0.9, 1.0, 1.1, 1.2}) {
     AUTOMOT_RETURN_IF_ERROR(WarmUpAt(static_cast<int>(share * static_cast<double>(usual))));
   }

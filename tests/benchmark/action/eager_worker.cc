@@ -40,7 +40,9 @@ EagerWorker::EagerWorker(const std::vector<std::string>& command) {
   ::close(up.write);
   to_child_ = ::fdopen(down.write, "w");
   from_child_ = ::fdopen(up.read, "r");
-  waypoints_ = ReadLine().at("waypoints").get<std::vector<double>>();
+  const nlohmann::json ready = ReadLine();
+  waypoints_ = ready.at("waypoints").get<std::vector<double>>();
+  attention_ = ready.at("attention").get<std::string>();
 }
 
 EagerWorker::~EagerWorker() {

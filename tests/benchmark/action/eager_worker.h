@@ -22,6 +22,8 @@ class EagerWorker {
   std::vector<StepTime> Run(int steps);
   // Of its first step: [waypoints * 2], metres.
   const std::vector<double>& waypoints() const { return waypoints_; }
+  // Which of its two attentions is the faster one here: fused | plain.
+  const std::string& attention() const { return attention_; }
 
  private:
   nlohmann::json ReadLine();
@@ -30,6 +32,7 @@ class EagerWorker {
   FILE* to_child_ = nullptr;
   FILE* from_child_ = nullptr;
   std::vector<double> waypoints_;
+  std::string attention_;
 };
 
 }  // namespace automot::benchmarks

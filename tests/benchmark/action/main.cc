@@ -124,6 +124,8 @@ class Comparison {
       const double difference = LargestDifference(case_.Step(), worker_->waypoints());
       Say("waypoints differ by at most", Number("%.2e m", difference));
       result_["largest_waypoint_difference_m"] = difference;
+      Say("faster attention of eager", worker_->attention());
+      result_["eager_attention"] = worker_->attention();
       arms.push_back({"eager", [this](int n) { return worker_->Run(n); }});
     }
     add("ours again", [this] { case_.Step(); });

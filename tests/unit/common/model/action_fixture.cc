@@ -21,16 +21,17 @@ const Checkpoint& TinyCheckpoint() {
   return **checkpoint;
 }
 
+std::unique_ptr<const ActionModel> LoadTinyActionModel(const ModelOptions& options) {
+  const auto tokenizer = OrThrow(Tokenizer::Load(TinyCheckpoint().tokenizer_path()));
+  return OrThrow(ActionModel::Load(TinyCheckpoint(), *tokenizer, {.model = options}));
+}
+
 const ActionModel& TinyActionModel() {
-  static const auto* const model = [] {
-    const auto tokenizer = OrThrow(Tokenizer::Load(TinyCheckpoint().tokenizer_path()));
-    return new std::unique_ptr<const ActionModel>(
-        OrThrow(ActionModel::Load(TinyCheckpoint(), *tokenizer, {})));
-  }();
+  static const auto* const model = new std::unique_ptr<const ActionModel>(LoadTinyActionModel({}));
   return **model;
 }
 
-OwnedContext RandomContext(int64_t tokens) {
+OwnedContext RandomContext(int64_t tokens, const ActionModel& model) {
   const ContextDims dims = DimsOf(TinyCheckpoint().geometry(), ContextForm::kCompact);
   OwnedContext owned;
   ContextBuffers buffers{.tokens = tokens, .position_start = tokens};
@@ -40,7 +41,7 @@ OwnedContext RandomContext(int64_t tokens) {
     buffers.keys.push_back(owned.keys.back().const_data_ptr());
     buffers.values.push_back(owned.values.back().const_data_ptr());
   }
-  owned.context = OrThrow(TinyActionModel().Prepare(buffers));
+  owned.context = OrThrow(model.Prepare(buffers));
   return owned;
 }
 
