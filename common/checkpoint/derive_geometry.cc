@@ -110,29 +110,29 @@ void ReadPreprocessor(JsonFields& f, JsonFields& dims, PreprocessGeometry& p) {
   f.OnlyBool("do_normalize", true);
 }
 
-// The processor of the reference would resize frames outside its pixel limits once more; such a
-// checkpoint is refused, because nothing here does that.
-absl::Status CheckSmartResize(const SideFiles& files, const ModelGeometry& g) {
+// The limits of the processor's size rule, and sizes that two files state.
+absl::Status ReadSizeRule(const SideFiles& files, ModelGeometry& g) {
   JsonFields f(files.preprocessor_config, "preprocessor_config.json");
-  const int64_t pixels = g.preprocess.resize_width * g.preprocess.resize_height;
-  const int64_t low = f.IntOr("size.shortest_edge", 0, 0, int64_t{1} << 40);
-  const int64_t high = f.IntOr("size.longest_edge", int64_t{1} << 40, 0, int64_t{1} << 40);
+  constexpr int64_t kMost = int64_t{1} << 40;
+  PreprocessGeometry& p = g.preprocess;
+  // min_pixels and max_pixels, the older names, come first where both are there.
+  const int64_t shortest = f.IntOr("size.shortest_edge", p.min_pixels, 1, kMost);
+  const int64_t longest = f.IntOr("size.longest_edge", p.max_pixels, 1, kMost);
+  p.min_pixels = f.IntOr("min_pixels", shortest, 1, kMost);
+  p.max_pixels = f.IntOr("max_pixels", longest, 1, kMost);
   const int64_t patch = f.IntOr("patch_size", g.vision.patch),
                 merge = f.IntOr("merge_size", g.vision.merge);
   const int64_t temporal = f.IntOr("temporal_patch_size", g.vision.temporal_patch);
+  f.OnlyBool("do_resize", true);
+  if (constexpr int64_t kBicubic = 3; f.IntOr("resample", kBicubic, 0, 5) != kBicubic)
+    f.Int("resample", kBicubic, kBicubic);
   AUTOMOT_RETURN_IF_ERROR(f.status());
   if (patch != g.vision.patch || merge != g.vision.merge || temporal != g.vision.temporal_patch) {
     return absl::InvalidArgumentError(
         "preprocessor_config.json: patch_size, merge_size or temporal_patch_size differ from "
         "config.json");
   }
-  if (pixels < low || pixels > high) {
-    return absl::InvalidArgumentError(
-        Concat("preprocessor_config.json: frames of ", g.preprocess.resize_width, "x",
-               g.preprocess.resize_height, " = ", pixels, " pixels lie outside its limits [", low,
-               ", ", high, "]"));
-  }
-  return absl::OkStatus();
+  return ApplySizeRule(g);
 }
 
 int64_t ReadTokenId(JsonFields& config, const SideFiles& files, std::string_view field,
@@ -257,8 +257,8 @@ absl::StatusOr<DerivedGeometry> DeriveGeometry(const SideFiles& files, const Ten
     AUTOMOT_RETURN_IF_ERROR(fields->status());
   AUTOMOT_RETURN_IF_ERROR(ReadDims(dims, g));
   if (derived.sizes.ok()) derived.sizes = CheckStatedHeads(dims, g.action);
+  if (derived.sizes.ok()) derived.sizes = ReadSizeRule(files, g);
   if (derived.sizes.ok()) derived.sizes = ValidateGeometry(g);
-  if (derived.sizes.ok()) derived.sizes = CheckSmartResize(files, g);
   return derived;
 }
 

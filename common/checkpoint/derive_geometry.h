@@ -49,6 +49,9 @@ struct DerivedGeometry {
 // implementation does not compute.
 absl::StatusOr<DerivedGeometry> DeriveGeometry(const SideFiles& files, const TensorLookup& find);
 
+// Fills in the frame size after Qwen's size rule. INVALID_ARGUMENT where the rule refuses.
+absl::Status ApplySizeRule(ModelGeometry& geometry);
+
 // The relations between sizes that the networks rely on (divisibility, equal groups, grids). Called
 // by DeriveGeometry.
 absl::Status ValidateGeometry(const ModelGeometry& geometry);

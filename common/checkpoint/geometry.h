@@ -126,8 +126,12 @@ struct BevGeometry {
 
 // From camera pictures to model inputs (spec 2.2, 3.6).
 struct PreprocessGeometry {
-  int64_t resize_width = 512;  // frames of the understanding expert
+  int64_t resize_width = 512;  // frames of the understanding expert, as the agent hands them on
   int64_t resize_height = 256;
+  int64_t min_pixels = 65536;  // limits of Qwen's size rule, which resizes those frames once more
+  int64_t max_pixels = 16777216;
+  int64_t frame_width = 512;  // frames after that rule, which leaves the published ones alone
+  int64_t frame_height = 256;
   int64_t camera_width = 0;  // declared camera of the BEV branch, before the crop
   int64_t camera_height = 0;
   int64_t crop_rows = 0;  // top rows kept for the BEV branch
@@ -139,7 +143,7 @@ struct PreprocessGeometry {
   // Tokens that one resized frame gives to the text decoder, without its two markers.
   int64_t tokens_per_image(const VisionGeometry& vision) const {
     const int64_t cell = vision.patch * vision.merge;
-    return (resize_height / cell) * (resize_width / cell);
+    return (frame_height / cell) * (frame_width / cell);
   }
 };
 

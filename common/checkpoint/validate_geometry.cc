@@ -54,8 +54,8 @@ void CheckVision(const ModelGeometry& g, Relations& r) {
     previous = layer;
   }
   const int64_t cell = v.patch * v.merge;
-  r.Divides("resize width", g.preprocess.resize_width, "patch x merge", cell);
-  r.Divides("resize height", g.preprocess.resize_height, "patch x merge", cell);
+  r.Divides("frame width", g.preprocess.frame_width, "patch x merge", cell);
+  r.Divides("frame height", g.preprocess.frame_height, "patch x merge", cell);
 }
 
 void CheckAction(const ModelGeometry& g, Relations& r) {

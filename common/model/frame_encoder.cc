@@ -19,15 +19,21 @@ absl::StatusOr<FrameEncoder> FrameEncoder::Create(const UnderstandingModel& mode
       .std = preprocess.image_std,
   };
   AUTOMOT_ASSIGN_OR_RETURN(image::Patchifier patchifier, image::Patchifier::Create(options));
-  const image::ImageSize size{static_cast<int>(preprocess.resize_width),
-                              static_cast<int>(preprocess.resize_height)};
-  return FrameEncoder(model, image::Resizer(size, image::ResizeFilter::kLanczos),
-                      std::move(patchifier));
+  const image::ImageSize agent{static_cast<int>(preprocess.resize_width),
+                               static_cast<int>(preprocess.resize_height)};
+  const image::ImageSize processor{static_cast<int>(preprocess.frame_width),
+                                   static_cast<int>(preprocess.frame_height)};
+  FrameEncoder encoder(model, image::Resizer(agent, image::ResizeFilter::kLanczos),
+                       std::move(patchifier));
+  if (agent != processor) encoder.second_.emplace(processor, image::ResizeFilter::kBicubic);
+  return encoder;
 }
 
 absl::StatusOr<const RgbImage*> FrameEncoder::Resize(const RgbImage& frame) {
   AUTOMOT_RETURN_IF_ERROR(resizer_.Resize(frame, resized_));
-  return &resized_;
+  if (!second_) return &resized_;
+  AUTOMOT_RETURN_IF_ERROR(second_->Resize(resized_, resized_again_));
+  return &resized_again_;
 }
 
 absl::StatusOr<FramePatches> FrameEncoder::Cut(absl::Span<const RgbImage* const> resized) const {

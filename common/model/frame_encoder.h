@@ -4,6 +4,8 @@
 
 #include <ATen/ATen.h>
 
+#include <optional>
+
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/image/patches.h"
@@ -24,7 +26,8 @@ class FrameEncoder {
  public:
   static absl::StatusOr<FrameEncoder> Create(const UnderstandingModel& model);
 
-  // Resizes to the checkpoint's frame size. The picture is valid until the next call.
+  // Resizes as the published agent does (LANCZOS) and then, where Qwen's size rule wants another
+  // size, as its image processor does (BICUBIC). The picture is valid until the next call.
   absl::StatusOr<const RgbImage*> Resize(const RgbImage& frame);
   // Cuts pictures of one size, already resized, into patches.
   absl::StatusOr<FramePatches> Cut(absl::Span<const RgbImage* const> resized) const;
@@ -39,8 +42,9 @@ class FrameEncoder {
 
   const UnderstandingModel* model_;
   image::Resizer resizer_;
+  std::optional<image::Resizer> second_;  // where the size rule changes the frame
   image::Patchifier patchifier_;
-  RgbImage resized_;
+  RgbImage resized_, resized_again_;
 };
 
 }  // namespace automot::model

@@ -38,8 +38,8 @@ absl::StatusOr<std::unique_ptr<VisionTower>> VisionTower::Load(WeightReader& rea
   }
   if (!reader.ok()) return reader.status();
   tower->patch_weight_ = tower->patch_weight_.flatten(1);
-  tower->default_grid_ = {geometry.preprocess.resize_height / geometry.vision.patch,
-                          geometry.preprocess.resize_width / geometry.vision.patch};
+  tower->default_grid_ = {geometry.preprocess.frame_height / geometry.vision.patch,
+                          geometry.preprocess.frame_width / geometry.vision.patch};
   tower->default_tables_ =
       tower->MakeTables(tower->default_grid_.first, tower->default_grid_.second);
   return tower;

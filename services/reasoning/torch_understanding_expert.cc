@@ -146,8 +146,8 @@ absl::StatusOr<ContextPlan> TorchUnderstandingExpert::PlanContext(const ContextP
   AUTOMOT_ASSIGN_OR_RETURN(model::PromptIds ids, model::BuildPromptIds(*tokenizer_, instruction));
   const int64_t cell = geometry.vision.patch * geometry.vision.merge;
   const std::vector<model::ImageGrid> grids(static_cast<std::size_t>(std::max(0, image_count)),
-                                            {.rows = geometry.preprocess.resize_height / cell,
-                                             .cols = geometry.preprocess.resize_width / cell});
+                                            {.rows = geometry.preprocess.frame_height / cell,
+                                             .cols = geometry.preprocess.frame_width / cell});
   AUTOMOT_ASSIGN_OR_RETURN(const model::PromptSequence sequence,
                            model::BuildSequence(geometry, ids.prefix, grids, ids.instruction));
   const model::ContextDims dims = model::DimsOf(geometry, FormOf(kind));

@@ -73,8 +73,13 @@ def _vision(rng: random.Random, layers: int) -> dict[str, list[int]]:
         "vision.temporal_patch": [rng.choice((1, 2))],
         "vision.position_table_side": [rng.randint(3, 24)],
         "vision.deepstack_layers": taps,
-        "preprocess.resize_width": [cell * rng.randint(1, 5)],
-        "preprocess.resize_height": [cell * rng.randint(1, 5)],
+        # A size that is no multiple of the cell is resized once more, by Qwen's rule.
+        "preprocess.resize_width": [
+            cell * rng.randint(1, 5) + rng.choice((0, rng.randrange(cell)))
+        ],
+        "preprocess.resize_height": [
+            cell * rng.randint(1, 5) + rng.choice((0, rng.randrange(cell)))
+        ],
     }
 
 

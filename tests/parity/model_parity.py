@@ -100,8 +100,8 @@ class ModelParity:
         where = f"{len(frames)} frames, {mask}"
         ours = self.infer({"raw_frames": frames}, "--prompt", question, "--instruction-mask", mask)
         resized = self.qwen.resize(frames)
-        self.close("resized_frames", where, ours["resized_frames"], resized)
         pixels, grid = self.qwen.pixels(list(resized))
+        self.close("resized_frames", where, ours["resized_frames"], self.qwen.by_rule(resized))
         self.close("pixel_values", where, ours["pixel_values"], pixels)
         self.close("grid_thw", where, ours["grid_thw"], grid)
         return self._compare_prefill(where, ours, pixels, grid, question, mask)

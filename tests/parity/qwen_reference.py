@@ -11,7 +11,10 @@ import torch
 from PIL import Image
 from tokenizers import Tokenizer
 from transformers import DynamicCache, Qwen3VLConfig, Qwen3VLForConditionalGeneration
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import (
+    Qwen2VLImageProcessorPil,
+    smart_resize,
+)
 
 PREFIX = (
     "<|im_start|>system\nYou are a mature and professional driver.<|im_end|>\n<|im_start|>user\n"
@@ -59,6 +62,19 @@ class QwenReference:
         lanczos = Image.Resampling.LANCZOS
         return np.stack(
             [np.asarray(Image.fromarray(f).resize(self.frame_size, lanczos)) for f in frames]
+        )
+
+    def by_rule(self, frames: np.ndarray) -> np.ndarray:
+        """Frames after Qwen's size rule, as the processor's next step takes them."""
+        height, width = smart_resize(
+            *frames.shape[1:3],
+            factor=self.processor.patch_size * self.merge,
+            min_pixels=self.processor.size["shortest_edge"],
+            max_pixels=self.processor.size["longest_edge"],
+        )
+        bicubic = Image.Resampling.BICUBIC
+        return np.stack(
+            [np.asarray(Image.fromarray(f).resize((width, height), bicubic)) for f in frames]
         )
 
     def pixels(self, pictures: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:

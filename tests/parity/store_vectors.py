@@ -125,6 +125,8 @@ class StoredModel:
     def __init__(self, programs: Programs, index: int, folder: Path) -> None:
         geometry = random_geometry(index, SEED)
         sizes = {**geometry.sizes, **SMALL}
+        if index == 1:  # frames that Qwen's size rule resizes once more
+            sizes |= {"preprocess.resize_width": [50], "preprocess.resize_height": [37]}
         geometry = replace(geometry, sizes=sizes, images=(1, 3)[index], raw_size=(75, 53))
         self.make = checkpoint.options(geometry, SEED + index)
         self.model = ModelParity(

@@ -1,7 +1,5 @@
 #include "tools/make_checkpoint/documents.h"
 
-#include <algorithm>
-
 #include "common/status/status_macros.h"
 #include "nlohmann/json.hpp"
 #include "tools/make_checkpoint/driving_tokenizer.h"
@@ -105,11 +103,8 @@ Json BevConfig(const ModelGeometry& g) {
 
 Json PreprocessorConfig(const ModelGeometry& g) {
   const PreprocessGeometry& p = g.preprocess;
-  // The published lower limit, or less where frames are smaller: the processor must leave them
-  // alone.
-  const int64_t shortest = std::min<int64_t>(65536, p.resize_width * p.resize_height);
   return {{"image_processor_type", "Qwen2VLImageProcessorFast"},
-          {"size", {{"shortest_edge", shortest}, {"longest_edge", 16777216}}},
+          {"size", {{"shortest_edge", p.min_pixels}, {"longest_edge", p.max_pixels}}},
           {"patch_size", g.vision.patch},
           {"temporal_patch_size", g.vision.temporal_patch},
           {"merge_size", g.vision.merge},

@@ -287,6 +287,10 @@ absl::Status CompleteGeometry(ModelGeometry& g) {
   g.action.hidden = g.text.hidden;
   g.action.layers = g.text.layers;
   g.action.rms_eps = g.text.rms_eps;
+  // The published lower limit, or less where frames are smaller.
+  g.preprocess.min_pixels =
+      std::min<int64_t>(65536, g.preprocess.resize_width * g.preprocess.resize_height);
+  AUTOMOT_RETURN_IF_ERROR(ApplySizeRule(g));
   CompleteBev(g);
   g.action.bev_tokens = g.bev.lidar_tokens();
   AUTOMOT_ASSIGN_OR_RETURN(const DrivingTokenizer tokenizer,

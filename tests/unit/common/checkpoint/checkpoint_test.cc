@@ -285,6 +285,20 @@ TEST_F(BrokenCheckpoint, WithoutDimensionsFileThePublishedValuesHold) {
   EXPECT_EQ((*checkpoint)->geometry().driving.history_spacing_s, 0.25);
 }
 
+// By hand: 96x64 grows by sqrt(65536 / 6144), each side then rounded up to a multiple of 32.
+TEST_F(BrokenCheckpoint, AppliesTheSizeRuleOfTheProcessor) {
+  EditJson("preprocessor_config.json",
+           [](nlohmann::json& p) { p["size"]["shortest_edge"] = 65536; });
+  WriteAll();
+  auto checkpoint = Open();
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  const ModelGeometry& g = (*checkpoint)->geometry();
+  EXPECT_EQ(g.preprocess.resize_width, 96);
+  EXPECT_EQ(g.preprocess.frame_width, 320);
+  EXPECT_EQ(g.preprocess.frame_height, 224);
+  EXPECT_EQ(g.preprocess.tokens_per_image(g.vision), 70);
+}
+
 TEST_F(BrokenCheckpoint, ReadsOurOwnAdditions) {
   EditJson("automot_dims.json", [](nlohmann::json& d) {
     d["weights_note"] = "random, untrained";
@@ -368,10 +382,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadField{"bev_config.json", "/max_x", "40", "is not 256 columns"},
         BadField{"bev_config.json", "/cropped_height", "128", "exceeds the camera 128x96"},
         BadField{"preprocessor_config.json", "/image_std", "[0.5]", "need 3 numbers"},
-        BadField{"preprocessor_config.json", "/size/shortest_edge", "65536",
-                 "6144 pixels lie outside its limits"},
+        BadField{"preprocessor_config.json", "/size/shortest_edge", "20000000",
+                 "must be positive and ascending"},
+        BadField{"preprocessor_config.json", "/resample", "2", "resample is 2, outside [3, 3]"},
         BadField{"preprocessor_config.json", "/patch_size", "14", "differ from config.json"},
-        BadField{"automot_dims.json", "/slow_image_width", "100", "resize width 100"},
+        BadField{"automot_dims.json", "/slow_image_width", "12801", "aspect ratio of 12801x64"},
         BadField{"automot_dims.json", "/mot_head_dim", "40",
                  "mot_head_dim is 40, the tensor shapes say 20"},
         BadField{"automot_dims.json", "/connector_act", "\"tanh\"", "connector_act is \"tanh\""},
