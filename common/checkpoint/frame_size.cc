@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "common/checkpoint/derive_geometry.h"
+#include "common/checkpoint/text.h"
 #include "common/image/patches.h"
 #include "common/status/status_macros.h"
 
@@ -19,6 +20,12 @@ absl::Status ApplySizeRule(ModelGeometry& geometry) {
   AUTOMOT_ASSIGN_OR_RETURN(
       const image::ImageSize size,
       image::SmartResize({small(p.resize_width), small(p.resize_height)}, rule));
+  if (size.width > image::kMaxResizeSide || size.height > image::kMaxResizeSide) {
+    return absl::InvalidArgumentError(Concat("preprocessor_config.json: its limits make frames of ",
+                                             p.resize_width, "x", p.resize_height, " ", size.width,
+                                             "x", size.height, ", sides may have ",
+                                             image::kMaxResizeSide, " pixels"));
+  }
   p.frame_width = size.width;
   p.frame_height = size.height;
   return absl::OkStatus();
