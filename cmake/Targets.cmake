@@ -7,8 +7,10 @@ if(AUTOMOT_WERROR)
   target_compile_options(automot_options INTERFACE -Werror)
 endif()
 if(AUTOMOT_SANITIZE)
-  # GCC 12 takes the standard library's own code (std::regex, std::function) for uninitialised once it is instrumented.
-  target_compile_options(automot_options INTERFACE -Wno-maybe-uninitialized)
+  # GCC 12 takes the standard library's own code (std::regex, std::function) for uninitialised under AddressSanitizer.
+  if(AUTOMOT_SANITIZE MATCHES address)
+    target_compile_options(automot_options INTERFACE -Wno-maybe-uninitialized)
+  endif()
   target_compile_options(automot_options INTERFACE -fsanitize=${AUTOMOT_SANITIZE} -fno-omit-frame-pointer -g1)
   target_link_options(automot_options INTERFACE -fsanitize=${AUTOMOT_SANITIZE})
 endif()
