@@ -3,12 +3,14 @@
 namespace automot::model {
 namespace {
 
-// `[stacked * n, heads, width]` -> `[stacked * kv_heads, n * group, width]`, group innermost.
+// `[stacked * n, heads, width]` -> `[stacked * kv_heads, n * group, width]`, group innermost,
+// contiguous (reshape alone gives a strided view where group is 1).
 at::Tensor GroupByKeyHead(const at::Tensor& x, int64_t stacked, int64_t kv_heads) {
   const int64_t rows = x.size(0) / stacked, group = x.size(1) / kv_heads;
   return x.view({stacked, rows, kv_heads, group, x.size(2)})
       .permute({0, 2, 1, 3, 4})
-      .reshape({stacked * kv_heads, rows * group, x.size(2)});
+      .reshape({stacked * kv_heads, rows * group, x.size(2)})
+      .contiguous();
 }
 
 // The inverse, flattened: -> `[stacked * n, heads * width]`.

@@ -52,8 +52,9 @@ absl::StatusOr<std::unique_ptr<TorchDecision>> TorchDecision::Load(
     const model::ModelOptions& options) {
   AUTOMOT_ASSIGN_OR_RETURN(std::unique_ptr<model::BevEncoder> bev,
                            model::BevEncoder::Load(checkpoint, options));
-  AUTOMOT_ASSIGN_OR_RETURN(std::unique_ptr<const model::ActionModel> action,
-                           model::ActionModel::Load(checkpoint, tokenizer, {.model = options, .decision_only = true}));
+  AUTOMOT_ASSIGN_OR_RETURN(
+      std::unique_ptr<const model::ActionModel> action,
+      model::ActionModel::Load(checkpoint, tokenizer, {.model = options, .decision_only = true}));
   return std::unique_ptr<TorchDecision>(
       new TorchDecision(&tokenizer, std::move(bev), std::move(action)));
 }

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(os.environ.get("AUTOMOT_SOURCE_DIR", Path(__file__).resolve().parents[2]))
-PROGRAMS = sorted(
-    Path(os.environ.get("AUTOMOT_BIN_DIR", ROOT / "build/release/bin")).glob("automot-*")
-)
+BIN_DIR = Path(os.environ.get("AUTOMOT_BIN_DIR", ROOT / "build/release/bin"))
+# Benchmarks are no part of an image.
+PROGRAMS = sorted(set(BIN_DIR.glob("automot-*")) - set(BIN_DIR.glob("automot-bench-*")))
 
 
 def run(*command: str) -> str:
