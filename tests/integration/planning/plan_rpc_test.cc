@@ -268,7 +268,10 @@ TEST_F(PlanRpcTest, RefusalForLoadSaysWhenToTryAgain) {
   PlanningProcess::Options options;
   options.engine.loop.queue_capacity = 1;
   StartInProcess(options);
-  Car first = OpenWithContext("first"), second = OpenWithContext("second");
+  Car first = OpenWithContext("first");
+  AwaitFreeQueue();
+  Car second = OpenWithContext("second");
+  AwaitFreeQueue();
   HoldPlanning();
   grpc::Status held;
   std::thread running = InBackground(first.RequestAt(100'000), &held);

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -178,6 +179,11 @@ class PlanningTest : public ::testing::Test {
   void StartInProcess(const PlanningProcess::Options& options = {}) {
     StartReasoning("127.0.0.1:0");
     StartPlanning(options, &reasoning_->engine());
+  }
+
+  // An answer leaves just before its place in the queue is free again.
+  void AwaitFreeQueue() {
+    while (planning_->engine().load().pending > 0) std::this_thread::yield();
   }
   // As two processes would: everything through sockets.
   void StartOverGrpc(const PlanningProcess::Options& options = {}) {

@@ -125,7 +125,10 @@ TEST_F(StreamPlansTest, RefusalForLoadIsAResponseWithItsDelay) {
   PlanningProcess::Options options;
   options.engine.loop.queue_capacity = 1;
   StartInProcess(options);
-  Car first = OpenWithContext("first"), second = OpenWithContext("second");
+  Car first = OpenWithContext("first");
+  AwaitFreeQueue();
+  Car second = OpenWithContext("second");
+  AwaitFreeQueue();
   HoldPlanning();
   PlanStream stream(*stub_);
   ASSERT_TRUE(stream.Send(first.RequestAt(100'000)));
