@@ -19,25 +19,34 @@ provenance() {
   printf 'command: %s\n' "$*"
 }
 
-# The action benchmark compares with an eager PyTorch implementation, which must first agree with the golden cases.
-# Its Python is that of the parity tests; AUTOMOT_BENCH_PYTHON names another.
-run_action() {
-  local environment eager
+# Some benchmarks compare with an eager Python implementation of the same part.
+eager_of() {
+  case $1 in
+    action) echo eager_action_expert.py ;;
+    prefill) echo eager_understanding.py ;;
+  esac
+}
+
+# run_comparison NAME SCRIPT [ARG...]. The Python is that of the parity tests; AUTOMOT_BENCH_PYTHON names another.
+run_comparison() {
+  local name=$1 script="$ROOT/tests/benchmark/$2" environment python
+  shift 2
   if [ -n "${AUTOMOT_BENCH_PYTHON:-}" ]; then
-    eager=("$AUTOMOT_BENCH_PYTHON")
+    python=("$AUTOMOT_BENCH_PYTHON")
   else
     environment=$(python_environment parity "$ROOT/tools/requirements/parity.txt" --no-deps)
     # The libraries that importing torch wants, of the CUDA stack that is not there.
-    eager=(env "LD_LIBRARY_PATH=$(printf '%s:' "$environment"/lib/python3*/site-packages/nvidia/*/lib)" "$environment/bin/python")
+    python=(env "LD_LIBRARY_PATH=$(printf '%s:' "$environment"/lib/python3*/site-packages/nvidia/*/lib)" "$environment/bin/python")
   fi
-  eager+=("$ROOT/tests/benchmark/eager_action_expert.py")
-  step "Checking the eager implementation against the golden cases"
-  quietly "the golden check" "${eager[@]}" check "$ROOT/tests/golden/data"
-  "$BIN/automot-bench-action" "$@" --eager "${eager[@]}"
+  if [ "$name" = action ]; then
+    step "Checking the eager implementation against the golden cases"
+    quietly "the golden check" "${python[@]}" "$script" check "$ROOT/tests/golden/data"
+  fi
+  "$BIN/automot-bench-$name" "$@" --eager "${python[@]}" "$script"
 }
 
 run_one() {
-  local name=$1
+  local name=$1 eager
   shift
   [ -x "$BIN/automot-bench-$name" ] || {
     printf 'no benchmark "%s"; there are:\n%s\n' "$name" "$(names)" >&2
@@ -46,7 +55,8 @@ run_one() {
   AUTOMOT_COMMIT=$(git -C "$ROOT" describe --always --dirty)
   export AUTOMOT_COMMIT
   provenance "automot-bench-$name $*"
-  if [ "$name" = action ]; then run_action "$@"; else "$BIN/automot-bench-$name" "$@"; fi
+  eager=$(eager_of "$name")
+  if [ -n "$eager" ]; then run_comparison "$name" "$eager" "$@"; else "$BIN/automot-bench-$name" "$@"; fi
 }
 
 case "${1:-}" in

@@ -61,9 +61,8 @@ absl::StatusOr<ActionExpert::Layer> ActionExpert::LoadLayer(WeightReader& reader
                                     attention + "k_proj_mot_gen.weight",
                                     attention + "v_proj_mot_gen.weight"})),
       .out = pack(reader.Get(attention + "o_proj_mot_gen.weight")),
-      .gate = pack(reader.Get(mlp + "gate_proj.weight")),
-      .up = pack(reader.Get(mlp + "up_proj.weight")),
-      .down = pack(reader.Get(mlp + "down_proj.weight")),
+      .mlp = {pack(reader.Get(mlp + "gate_proj.weight")), pack(reader.Get(mlp + "up_proj.weight")),
+              pack(reader.Get(mlp + "down_proj.weight"))},
   };
   if (!reader.ok()) return reader.status();
   return layer;
@@ -125,8 +124,7 @@ at::Tensor ActionExpert::Run(const at::Tensor& embeds, absl::Span<const ContextU
         SplitNormRotate(projected, counts, layer.qk_norm, action_.rms_eps, table);
     const at::Tensor attended = Attend(heads, uses, i, tokens, query_rows);
     x = layer.out.ApplyPlus(attended, LastRows(x, tokens, query_rows));
-    const at::Tensor normed = RmsNorm(x, layer.post_norm, action_.rms_eps);
-    x = layer.down.ApplyPlus(layer.up.ApplyTimes(normed, layer.gate.ApplySilu(normed)), x);
+    x = AddSwiGlu(x, RmsNorm(x, layer.post_norm, action_.rms_eps), layer.mlp);
   }
   return RmsNorm(x, final_norm_, action_.rms_eps).view({batch, output_rows, -1});
 }

@@ -48,7 +48,7 @@ class ActionExpert {
     at::Tensor qk_norm;                // [heads + kv, dim]
     PackedLinear qkv;                  // hidden -> (heads + 2 kv) * dim
     PackedLinear out;                  // heads * dim -> hidden
-    PackedLinear gate, up, down;
+    SwiGlu mlp;
   };
 
   ActionExpert(const ModelGeometry& geometry, const ModelOptions& options);

@@ -1,4 +1,4 @@
-// A linear layer without bias whose weight is laid out once, at load, for the processor's matrix
+// A linear layer whose weight is laid out once, at load, for the processor's matrix
 // kernels, and whose neighbours (activation, product, residual) can ride on the product.
 #pragma once
 
@@ -12,8 +12,9 @@ namespace automot::model {
 class PackedLinear {
  public:
   PackedLinear() = default;
-  // weight: `[out, in]`. Keeps a copy in the packed layout, or the weight itself.
-  explicit PackedLinear(const at::Tensor& weight);
+  // weight: `[out, in]`; bias: `[out]`, or undefined for none. Keeps a copy of the weight in the
+  // packed layout, or the weight itself.
+  explicit PackedLinear(const at::Tensor& weight, const at::Tensor& bias = {});
 
   at::Tensor Apply(const at::Tensor& rows) const;
   // silu(Apply(rows))
@@ -27,7 +28,7 @@ class PackedLinear {
   bool packed() const { return packed_; }
 
  private:
-  at::Tensor weight_;
+  at::Tensor weight_, bias_;
   int64_t out_features_ = 0;
   bool packed_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/checkpoint/layout.h"
@@ -16,8 +17,11 @@ absl::StatusOr<std::unique_ptr<TextDecoder>> TextDecoder::Load(WeightReader& rea
   decoder->embedding_ = reader.Get(kEmbeddingName);
   decoder->lm_head_ = text.tied ? decoder->embedding_ : reader.Get(kLmHeadName);
   decoder->final_norm_ = reader.Get("language_model.model.norm.weight");
-  for (int64_t i = 0; i < text.layers; ++i) decoder->layers_.push_back(LoadLayer(reader, i));
-  if (!reader.ok()) return reader.status();
+  at::Tensor qkv;
+  for (int64_t i = 0; i < text.layers; ++i) {
+    AUTOMOT_ASSIGN_OR_RETURN(Layer layer, LoadLayer(reader, i, &qkv));
+    decoder->layers_.push_back(std::move(layer));
+  }
   for (Layer& layer : decoder->layers_) {
     // One weight row per head, so that queries and keys are normalised in one go.
     const at::Tensor q = layer.qk_norm.narrow(0, 0, text.head_dim);
@@ -25,39 +29,48 @@ absl::StatusOr<std::unique_ptr<TextDecoder>> TextDecoder::Load(WeightReader& rea
     layer.qk_norm = at::cat({q.unsqueeze(0).expand({text.heads, text.head_dim}),
                              k.unsqueeze(0).expand({text.kv_heads, text.head_dim})});
   }
-  decoder->last_full_ = decoder->LastProjection(ContextForm::kFull);
-  decoder->last_compact_ = decoder->LastProjection(ContextForm::kCompact);
+  decoder->last_full_ = decoder->LastProjection(qkv, ContextForm::kFull);
+  decoder->last_compact_ = decoder->LastProjection(qkv, ContextForm::kCompact);
   return decoder;
 }
 
-TextDecoder::Layer TextDecoder::LoadLayer(WeightReader& reader, int64_t index) {
+absl::StatusOr<TextDecoder::Layer> TextDecoder::LoadLayer(WeightReader& reader, int64_t index,
+                                                          at::Tensor* qkv) {
   const std::string p = absl::StrCat("language_model.model.layers.", index, ".");
-  return {
+  const auto pack = [&reader](const at::Tensor& weight) {
+    return reader.ok() ? PackedLinear(weight) : PackedLinear();
+  };
+  *qkv = reader.GetJoined({p + "self_attn.q_proj.weight", p + "self_attn.k_proj.weight",
+                           p + "self_attn.v_proj.weight"});
+  Layer layer{
       .input_norm = reader.Get(p + "input_layernorm.weight"),
       .post_norm = reader.Get(p + "post_attention_layernorm.weight"),
-      .qkv = reader.GetJoined({p + "self_attn.q_proj.weight", p + "self_attn.k_proj.weight",
-                               p + "self_attn.v_proj.weight"}),
       .qk_norm = reader.GetJoined({p + "self_attn.q_norm.weight", p + "self_attn.k_norm.weight"}),
-      .out = reader.Get(p + "self_attn.o_proj.weight"),
-      .gate_up = reader.GetJoined({p + "mlp.gate_proj.weight", p + "mlp.up_proj.weight"}),
-      .down = reader.Get(p + "mlp.down_proj.weight"),
+      .qkv = pack(*qkv),
+      .out = pack(reader.Get(p + "self_attn.o_proj.weight")),
+      .mlp = {pack(reader.Get(p + "mlp.gate_proj.weight")),
+              pack(reader.Get(p + "mlp.up_proj.weight")),
+              pack(reader.Get(p + "mlp.down_proj.weight"))},
   };
+  if (!reader.ok()) return reader.status();
+  return layer;
 }
 
-TextDecoder::KeyValueProjection TextDecoder::LastProjection(ContextForm form) const {
+TextDecoder::KeyValueProjection TextDecoder::LastProjection(const at::Tensor& qkv,
+                                                            ContextForm form) const {
   const ContextDims dims = DimsOf(geometry_, form);
   const Layer& layer = layers_.back();
   const int64_t dim = text_.head_dim;
-  const at::Tensor keys_values = layer.qkv.narrow(0, text_.heads * dim, 2 * text_.kv_heads * dim)
+  const at::Tensor keys_values = qkv.narrow(0, text_.heads * dim, 2 * text_.kv_heads * dim)
                                      .view({2, text_.kv_heads, dim, text_.hidden});
   const at::Tensor norm = layer.qk_norm.narrow(0, text_.heads, dims.kv_heads);
   if (form == ContextForm::kFull) {
-    return {keys_values.view({2 * text_.kv_heads * dim, text_.hidden}), norm, dims};
+    return {PackedLinear(keys_values.view({2 * text_.kv_heads * dim, text_.hidden})), norm, dims};
   }
   const auto rows = [&](int64_t which, int64_t width) {
     return keys_values[which].narrow(0, 0, dims.kv_heads).narrow(1, 0, width).flatten(0, 1);
   };
-  return {at::cat({rows(0, dims.key_dim), rows(1, dims.value_dim)}), norm, dims};
+  return {PackedLinear(at::cat({rows(0, dims.key_dim), rows(1, dims.value_dim)})), norm, dims};
 }
 
 double TextDecoder::scale() const { return 1.0 / std::sqrt(static_cast<double>(text_.head_dim)); }
@@ -87,7 +100,7 @@ at::Tensor TextDecoder::Embed(const PromptSequence& sequence,
 RotatedHeads TextDecoder::Project(const Layer& layer, const at::Tensor& x,
                                   const RotaryTable& table) const {
   const at::Tensor h = RmsNorm(x, layer.input_norm, text_.rms_eps);
-  return SplitNormRotate(at::linear(h, layer.qkv), {text_.heads, text_.kv_heads, text_.head_dim},
+  return SplitNormRotate(layer.qkv.Apply(h), {text_.heads, text_.kv_heads, text_.head_dim},
                          layer.qk_norm, text_.rms_eps, table);
 }
 
@@ -95,7 +108,7 @@ LayerKeysValues TextDecoder::ProjectLast(ContextForm form, const at::Tensor& x,
                                          const RotaryTable& table) const {
   const KeyValueProjection& last = form == ContextForm::kFull ? last_full_ : last_compact_;
   const at::Tensor projected =
-      at::linear(RmsNorm(x, layers_.back().input_norm, text_.rms_eps), last.weight);
+      last.weight.Apply(RmsNorm(x, layers_.back().input_norm, text_.rms_eps));
   const int64_t key_width = last.dims.kv_heads * last.dims.key_dim;
   const int64_t value_width = last.dims.kv_heads * last.dims.value_dim;
   const at::Tensor keys =
@@ -105,9 +118,10 @@ LayerKeysValues TextDecoder::ProjectLast(ContextForm form, const at::Tensor& x,
               .unflatten(1, {last.dims.kv_heads, last.dims.value_dim})};
 }
 
-void TextDecoder::Finish(const Layer& layer, const at::Tensor& attended, at::Tensor& x) const {
-  x.addmm_(attended, layer.out.t());
-  AddSwiGlu(x, RmsNorm(x, layer.post_norm, text_.rms_eps), layer.gate_up, layer.down);
+at::Tensor TextDecoder::Finish(const Layer& layer, const at::Tensor& attended,
+                               const at::Tensor& x) const {
+  const at::Tensor sum = layer.out.ApplyPlus(attended, x);
+  return AddSwiGlu(sum, RmsNorm(sum, layer.post_norm, text_.rms_eps), layer.mlp);
 }
 
 void TextDecoder::AddDeepstack(size_t layer, const at::Tensor& image_rows,
@@ -149,7 +163,7 @@ absl::Status TextDecoder::Prefill(absl::Span<const SequenceInput> batch, Context
           GroupedAttention(heads.q.narrow(0, begin, rows), keys, values, masks[item], scale()));
     }
     if (last) break;
-    Finish(layers_[i], attended.size() == 1 ? attended[0] : at::cat(attended), x);
+    x = Finish(layers_[i], attended.size() == 1 ? attended[0] : at::cat(attended), x);
     AddDeepstack(i, image_rows, joint.features, x);
   }
   return absl::OkStatus();
@@ -221,7 +235,7 @@ at::Tensor TextDecoder::Extend(absl::Span<const Continuation> batch) const {
     const at::Tensor attended =
         AttendBatch(i, Project(layers_[i], x, table), joint.parts, batch, masks);
     if (last) x = x.index_select(0, Index(last_rows));
-    Finish(layers_[i], attended, x);
+    x = Finish(layers_[i], attended, x);
     if (!last) AddDeepstack(i, image_rows, joint.features, x);
   }
   for (size_t item = 0; item < batch.size(); ++item) {

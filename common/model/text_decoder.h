@@ -65,14 +65,16 @@ class TextDecoder {
  private:
   struct Layer {
     at::Tensor input_norm, post_norm;  // [hidden]
-    at::Tensor qkv, qk_norm;           // [(heads + 2 kv) * dim, hidden], [heads + kv, dim]
-    at::Tensor out;                    // [hidden, heads * dim]
-    at::Tensor gate_up, down;
+    at::Tensor qk_norm;                // [heads + kv, dim]
+    PackedLinear qkv;                  // hidden -> (heads + 2 kv) * dim
+    PackedLinear out;                  // heads * dim -> hidden
+    SwiGlu mlp;
   };
 
   // The keys' and values' part of a layer's projection.
   struct KeyValueProjection {
-    at::Tensor weight, key_norm;  // [kv_heads * (key_dim + value_dim), hidden], [kv_heads, key_dim]
+    PackedLinear weight;  // hidden -> kv_heads * (key_dim + value_dim)
+    at::Tensor key_norm;  // [kv_heads, key_dim]
     ContextDims dims;
   };
 
@@ -81,13 +83,15 @@ class TextDecoder {
         text_(geometry.text),
         options_(options),
         rotary_(text_, options.device) {}
-  static Layer LoadLayer(WeightReader& reader, int64_t index);
-  KeyValueProjection LastProjection(ContextForm form) const;
+  // qkv: the joined projection of the layer as it was loaded.
+  static absl::StatusOr<Layer> LoadLayer(WeightReader& reader, int64_t index, at::Tensor* qkv);
+  // qkv: of the last layer.
+  KeyValueProjection LastProjection(const at::Tensor& qkv, ContextForm form) const;
 
   RotatedHeads Project(const Layer& layer, const at::Tensor& x, const RotaryTable& table) const;
   LayerKeysValues ProjectLast(ContextForm form, const at::Tensor& x,
                               const RotaryTable& table) const;
-  void Finish(const Layer& layer, const at::Tensor& attended, at::Tensor& x) const;
+  at::Tensor Finish(const Layer& layer, const at::Tensor& attended, const at::Tensor& x) const;
   // Adds deepstack features of one tap at the image rows.
   void AddDeepstack(size_t layer, const at::Tensor& image_rows,
                     absl::Span<const ImageFeature> features, at::Tensor& x) const;

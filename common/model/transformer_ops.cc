@@ -8,13 +8,8 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   return at::mul(wide, inverse).to(x.scalar_type()).mul_(weight);
 }
 
-void AddSwiGlu(at::Tensor& x, const at::Tensor& h, const at::Tensor& gate_up,
-               const at::Tensor& down) {
-  const at::Tensor both = at::linear(h, gate_up);
-  const int64_t width = gate_up.size(0) / 2;
-  at::Tensor gated = at::silu(both.narrow(1, 0, width));
-  gated.mul_(both.narrow(1, width, width));
-  x.addmm_(gated, down.t());
+at::Tensor AddSwiGlu(const at::Tensor& x, const at::Tensor& h, const SwiGlu& mlp) {
+  return mlp.down.ApplyPlus(mlp.up.ApplyTimes(h, mlp.gate.ApplySilu(h)), x);
 }
 
 RotatedHeads SplitNormRotate(const at::Tensor& projected, const HeadCounts& counts,

@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include "common/model/packed_linear.h"
 #include "common/model/rotary.h"
 
 namespace automot::model {
@@ -12,10 +13,11 @@ namespace automot::model {
 // before the weight is applied, as the reference rounds (spec 2.4).
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 
-// x += down(silu(gate(h)) * up(h)), in place.
-// gate_up: `[2 * intermediate, hidden]`, gate first; down: `[hidden, intermediate]`.
-void AddSwiGlu(at::Tensor& x, const at::Tensor& h, const at::Tensor& gate_up,
-               const at::Tensor& down);
+struct SwiGlu {
+  PackedLinear gate, up, down;  // hidden -> intermediate twice, and back
+};
+// x + down(silu(gate(h)) * up(h))
+at::Tensor AddSwiGlu(const at::Tensor& x, const at::Tensor& h, const SwiGlu& mlp);
 
 // Splits the rows of a joined q, k, v projection into heads, normalises q and k per head, pads them
 // with zeros to the rotary's width and rotates them.

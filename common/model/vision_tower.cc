@@ -21,14 +21,19 @@ Taps MakeTaps(int64_t count, int64_t side) {
   return {lower, (lower + 1).clamp_max(side - 1), at_coordinate - lower.to(at::kFloat)};
 }
 
+// Undefined after a failure of the reader.
+PackedLinear LoadLinear(WeightReader& reader, const std::string& prefix) {
+  const at::Tensor weight = reader.Get(prefix + "weight"), bias = reader.Get(prefix + "bias");
+  return reader.ok() ? PackedLinear(weight.flatten(1), bias) : PackedLinear();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<VisionTower>> VisionTower::Load(WeightReader& reader) {
   const ModelGeometry& geometry = reader.geometry();
   std::unique_ptr<VisionTower> tower(new VisionTower(geometry.vision, reader.options()));
   const std::string prefix = kPrefix;
-  tower->patch_weight_ = reader.Get(prefix + "patch_embed.proj.weight");
-  tower->patch_bias_ = reader.Get(prefix + "patch_embed.proj.bias");
+  tower->patch_ = LoadLinear(reader, prefix + "patch_embed.proj.");
   tower->position_table_ = reader.Get(prefix + "pos_embed.weight");
   tower->LoadBlocks(reader);
   tower->merger_ = LoadMerger(reader, prefix + "merger.", /*after_grouping=*/false);
@@ -37,7 +42,6 @@ absl::StatusOr<std::unique_ptr<VisionTower>> VisionTower::Load(WeightReader& rea
         LoadMerger(reader, absl::StrCat(prefix, "deepstack_merger_list.", i, "."), true));
   }
   if (!reader.ok()) return reader.status();
-  tower->patch_weight_ = tower->patch_weight_.flatten(1);
   tower->default_grid_ = {geometry.preprocess.frame_height / geometry.vision.patch,
                           geometry.preprocess.frame_width / geometry.vision.patch};
   tower->default_tables_ =
@@ -51,16 +55,12 @@ void VisionTower::LoadBlocks(WeightReader& reader) {
     blocks_.push_back({
         .norm1_weight = reader.Get(p + "norm1.weight"),
         .norm1_bias = reader.Get(p + "norm1.bias"),
-        .qkv_weight = reader.Get(p + "attn.qkv.weight"),
-        .qkv_bias = reader.Get(p + "attn.qkv.bias"),
-        .proj_weight = reader.Get(p + "attn.proj.weight"),
-        .proj_bias = reader.Get(p + "attn.proj.bias"),
         .norm2_weight = reader.Get(p + "norm2.weight"),
         .norm2_bias = reader.Get(p + "norm2.bias"),
-        .fc1_weight = reader.Get(p + "mlp.linear_fc1.weight"),
-        .fc1_bias = reader.Get(p + "mlp.linear_fc1.bias"),
-        .fc2_weight = reader.Get(p + "mlp.linear_fc2.weight"),
-        .fc2_bias = reader.Get(p + "mlp.linear_fc2.bias"),
+        .qkv = LoadLinear(reader, p + "attn.qkv."),
+        .proj = LoadLinear(reader, p + "attn.proj."),
+        .fc1 = LoadLinear(reader, p + "mlp.linear_fc1."),
+        .fc2 = LoadLinear(reader, p + "mlp.linear_fc2."),
     });
   }
 }
@@ -70,10 +70,8 @@ VisionTower::Merger VisionTower::LoadMerger(WeightReader& reader, const std::str
   return {
       .norm_weight = reader.Get(prefix + "norm.weight"),
       .norm_bias = reader.Get(prefix + "norm.bias"),
-      .fc1_weight = reader.Get(prefix + "linear_fc1.weight"),
-      .fc1_bias = reader.Get(prefix + "linear_fc1.bias"),
-      .fc2_weight = reader.Get(prefix + "linear_fc2.weight"),
-      .fc2_bias = reader.Get(prefix + "linear_fc2.bias"),
+      .fc1 = LoadLinear(reader, prefix + "linear_fc1."),
+      .fc2 = LoadLinear(reader, prefix + "linear_fc2."),
       .norm_after_grouping = after_grouping,
   };
 }
@@ -98,13 +96,12 @@ VisionTower::GridTables VisionTower::MakeTables(int64_t rows, int64_t cols) cons
           MakeRotaryTable(VisionAngles(vision_, rows, cols, options_.device), at::kFloat)};
 }
 
-void VisionTower::RunBlock(const Block& block, const RotaryTable& rotary, int64_t images,
-                           at::Tensor& x) const {
+at::Tensor VisionTower::RunBlock(const Block& block, const RotaryTable& rotary, int64_t images,
+                                 const at::Tensor& x) const {
   const int64_t tokens = x.size(0), heads = vision_.heads, dim = vision_.head_dim();
   const at::Tensor normed =
       at::layer_norm(x, {vision_.hidden}, block.norm1_weight, block.norm1_bias, vision_.eps);
-  const at::Tensor qkv = at::linear(normed, block.qkv_weight, block.qkv_bias)
-                             .view({images, tokens / images, 3 * heads, dim});
+  const at::Tensor qkv = block.qkv.Apply(normed).view({images, tokens / images, 3 * heads, dim});
   const at::Tensor qk = ApplyRotary(qkv.narrow(2, 0, 2 * heads).to(at::kFloat), rotary)
                             .to(options_.dtype)
                             .transpose(1, 2);
@@ -112,13 +109,12 @@ void VisionTower::RunBlock(const Block& block, const RotaryTable& rotary, int64_
       at::scaled_dot_product_attention(qk.narrow(1, 0, heads), qk.narrow(1, heads, heads),
                                        qkv.narrow(2, 2 * heads, heads).transpose(1, 2));
   const at::Tensor rows = attended.transpose(1, 2).reshape({tokens, vision_.hidden});
-  x.add_(at::linear(rows, block.proj_weight, block.proj_bias));
-  const at::Tensor wide = at::gelu(
-      at::linear(
-          at::layer_norm(x, {vision_.hidden}, block.norm2_weight, block.norm2_bias, vision_.eps),
-          block.fc1_weight, block.fc1_bias),
-      "tanh");
-  x.add_(at::linear(wide, block.fc2_weight, block.fc2_bias));
+  const at::Tensor sum = block.proj.ApplyPlus(rows, x);
+  const at::Tensor wide =
+      at::gelu(block.fc1.Apply(at::layer_norm(sum, {vision_.hidden}, block.norm2_weight,
+                                              block.norm2_bias, vision_.eps)),
+               "tanh");
+  return block.fc2.ApplyPlus(wide, sum);
 }
 
 at::Tensor VisionTower::Merge(const Merger& merger, const at::Tensor& x) const {
@@ -126,9 +122,7 @@ at::Tensor VisionTower::Merge(const Merger& merger, const at::Tensor& x) const {
   const int64_t norm_width = merger.norm_after_grouping ? width : vision_.hidden;
   const at::Tensor normed = at::layer_norm(x.view({-1, norm_width}), {norm_width},
                                            merger.norm_weight, merger.norm_bias, vision_.eps);
-  const at::Tensor wide =
-      at::gelu(at::linear(normed.view({-1, width}), merger.fc1_weight, merger.fc1_bias));
-  return at::linear(wide, merger.fc2_weight, merger.fc2_bias);
+  return merger.fc2.Apply(at::gelu(merger.fc1.Apply(normed.view({-1, width}))));
 }
 
 std::vector<ImageFeature> VisionTower::Encode(const at::Tensor& patches, int64_t rows,
@@ -136,12 +130,11 @@ std::vector<ImageFeature> VisionTower::Encode(const at::Tensor& patches, int64_t
   const int64_t images = patches.size(0) / (rows * cols);
   const bool is_default = default_grid_ == std::pair{rows, cols};
   const GridTables tables = is_default ? default_tables_ : MakeTables(rows, cols);
-  at::Tensor x =
-      at::linear(patches.to(options_.device, options_.dtype), patch_weight_, patch_bias_);
+  at::Tensor x = patch_.Apply(patches.to(options_.device, options_.dtype));
   x.view({images, rows * cols, vision_.hidden}).add_(tables.position_embedding);
   std::vector<at::Tensor> taps;
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    RunBlock(blocks_[i], tables.rotary, images, x);
+    x = RunBlock(blocks_[i], tables.rotary, images, x);
     if (taps.size() < deepstack_mergers_.size() &&
         vision_.deepstack_layers[taps.size()] == static_cast<int>(i)) {
       taps.push_back(Merge(deepstack_mergers_[taps.size()], x));

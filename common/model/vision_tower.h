@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/model/packed_linear.h"
 #include "common/model/prompt_sequence.h"
 #include "common/model/rotary.h"
 #include "common/model/weights.h"
@@ -37,11 +38,12 @@ class VisionTower {
 
  private:
   struct Block {
-    at::Tensor norm1_weight, norm1_bias, qkv_weight, qkv_bias, proj_weight, proj_bias;
-    at::Tensor norm2_weight, norm2_bias, fc1_weight, fc1_bias, fc2_weight, fc2_bias;
+    at::Tensor norm1_weight, norm1_bias, norm2_weight, norm2_bias;
+    PackedLinear qkv, proj, fc1, fc2;
   };
   struct Merger {
-    at::Tensor norm_weight, norm_bias, fc1_weight, fc1_bias, fc2_weight, fc2_bias;
+    at::Tensor norm_weight, norm_bias;
+    PackedLinear fc1, fc2;
     bool norm_after_grouping = false;
   };
   // What depends on the grid only.
@@ -55,12 +57,15 @@ class VisionTower {
   void LoadBlocks(WeightReader& reader);
   static Merger LoadMerger(WeightReader& reader, const std::string& prefix, bool after_grouping);
   GridTables MakeTables(int64_t rows, int64_t cols) const;
-  void RunBlock(const Block& block, const RotaryTable& rotary, int64_t images, at::Tensor& x) const;
+  // Returns what the block makes of x: `[images * tokens, hidden]` both.
+  at::Tensor RunBlock(const Block& block, const RotaryTable& rotary, int64_t images,
+                      const at::Tensor& x) const;
   at::Tensor Merge(const Merger& merger, const at::Tensor& x) const;
 
   VisionGeometry vision_;
   ModelOptions options_;
-  at::Tensor patch_weight_, patch_bias_, position_table_;
+  PackedLinear patch_;
+  at::Tensor position_table_;
   std::vector<Block> blocks_;
   Merger merger_;
   std::vector<Merger> deepstack_mergers_;

@@ -16,11 +16,11 @@ import argparse
 import itertools
 import json
 import sys
-import time
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
+from timed_steps import answer_lines, faster
 from torch.nn import functional
 
 GOLDEN_TOLERANCE = {"hidden": 5e-5, "logits": 1e-4, "route": 1e-4, "waypoints": 1e-4}
@@ -270,37 +270,17 @@ def check(data: Path) -> bool:
     return good
 
 
-def time_step(expert, arguments) -> tuple[float, float]:
-    wall, cpu = time.perf_counter(), time.process_time()
-    expert.step(*arguments)
-    return time.perf_counter() - wall, time.process_time() - cpu
-
-
-def choose_attention(expert, arguments) -> str:
-    """The faster one here, so that the comparison is with the best that stock operators give."""
-    seconds = {}
-    for name, attention in ATTENTIONS.items():
-        expert.attention = attention
-        expert.step(*arguments)
-        seconds[name] = min(time_step(expert, arguments)[1] for _ in range(3))
-    best = min(seconds, key=seconds.get)
-    expert.attention = ATTENTIONS[best]
-    return best
-
-
 def serve(options) -> None:
     torch.set_num_threads(options.threads)
     dtype = getattr(torch, options.dtype)
     expert = EagerActionExpert(Checkpoint(options.checkpoint, dtype))
     case = load_case(options.inputs)
     arguments = arguments_of(case, case, dtype, int(case["position_start"]))
-    attention = choose_attention(expert, arguments)
-    result = expert.step(*arguments)
-    first_line = {"waypoints": result["waypoints"].flatten().tolist(), "attention": attention}
-    print(json.dumps(first_line), flush=True)
-    for line in sys.stdin:
-        seconds = [time_step(expert, arguments) for _ in range(int(line))]
-        print(json.dumps(seconds), flush=True)
+    use = lambda name: setattr(expert, "attention", ATTENTIONS[name])  # noqa: E731
+    chosen = faster(tuple(ATTENTIONS), use, lambda: expert.step(*arguments))
+    waypoints = expert.step(*arguments)["waypoints"].flatten().tolist()
+    print(json.dumps({"check": waypoints, "attention": chosen}), flush=True)
+    answer_lines(lambda: expert.step(*arguments))
 
 
 def main() -> int:

@@ -5,15 +5,15 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <memory>
 
 #include "common/runtime/cpu_isa.h"
 #include "tests/benchmark/action/action_case.h"
 #include "tests/benchmark/action/action_cost.h"
-#include "tests/benchmark/action/eager_worker.h"
-#include "tests/benchmark/action/interleaving.h"
+#include "tests/benchmark/comparison/eager_worker.h"
+#include "tests/benchmark/comparison/interleaving.h"
+#include "tests/benchmark/comparison/report.h"
 
 namespace automot::benchmarks {
 namespace {
@@ -71,24 +71,6 @@ double LargestDifference(const std::vector<double>& a, const std::vector<double>
   return largest;
 }
 
-std::string Milliseconds(const ArmTimes& arm) {
-  char text[80];
-  std::snprintf(text, sizeof text, "wall %9.3f ms   cpu %9.3f ms", 1e3 * Median(arm.wall_s),
-                1e3 * Median(arm.cpu_s));
-  return text;
-}
-
-void Say(const std::string& name, const std::string& value) {
-  std::printf("  %-34s %s\n", name.c_str(), value.c_str());
-  std::fflush(stdout);
-}
-
-std::string Number(const char* format, double value) {
-  char text[64];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
-
 // One preset's run: what was measured, printed and as JSON.
 class Comparison {
  public:
@@ -121,7 +103,7 @@ class Comparison {
     add("ours", [this] { case_.Step(); });
     if (!flags_.eager.empty()) {
       worker_ = std::make_unique<EagerWorker>(EagerCommand(flags_, case_, plan_.options.dtype));
-      const double difference = LargestDifference(case_.Step(), worker_->waypoints());
+      const double difference = LargestDifference(case_.Step(), worker_->check());
       Say("waypoints differ by at most", Number("%.2e m", difference));
       result_["largest_waypoint_difference_m"] = difference;
       Say("faster attention of eager", worker_->attention());
@@ -132,42 +114,17 @@ class Comparison {
     add("products, packed", [this] { probe_.RunPacked(); });
     add("products, plain", [this] { probe_.RunPlain(); });
     times_ = Interleave(arms, plan_.rounds, plan_.steps);
-    ReportTimes(times_);
+    ReportTimes(times_, &result_);
     ReportStorage();
   }
 
-  void ReportTimes(const std::vector<ArmTimes>& times) {
-    for (const ArmTimes& arm : times) {
-      Say(arm.name, Milliseconds(arm));
-      result_["arms"][arm.name] = {{"wall_s", arm.wall_s}, {"cpu_s", arm.cpu_s}};
-    }
-  }
-
-  const ArmTimes* Find(const std::string& name) const {
-    for (const ArmTimes& arm : times_) {
-      if (arm.name == name) return &arm;
-    }
-    return nullptr;
-  }
-
-  // CPU time rules the verdict where one thread runs: other processes do not count in it.
   void ReportRatios() {
-    const ArmTimes& ours = *Find("ours");
-    const Ratio control = RatioOf(Find("ours again")->cpu_s, ours.cpu_s);
-    Say("A/A control (cpu)", ToText(control));
-    result_["aa_cpu"] = ToJson(control);
-    result_["aa_wall"] = ToJson(RatioOf(Find("ours again")->wall_s, ours.wall_s));
-    const ArmTimes* const eager = Find("eager");
-    if (eager == nullptr) return;
-    const Ratio wall = RatioOf(eager->wall_s, ours.wall_s), cpu = RatioOf(eager->cpu_s, ours.cpu_s);
-    const std::string verdict = Verdict(cpu, plan_.limits.speedup);
-    Say("eager / ours (wall)", ToText(wall));
-    Say("eager / ours (cpu)",
-        ToText(cpu) + "   at least " + Number("%.2fx: ", plan_.limits.speedup) + verdict);
-    result_["speedup_wall"] = ToJson(wall);
-    result_["speedup_cpu"] = ToJson(cpu);
-    result_["speedup_verdict"] = verdict;
+    ReportRatio("A/A control", Get("ours again"), Get("ours"), 0, &result_);
+    if (flags_.eager.empty()) return;
+    ReportRatio("eager / ours", Get("eager"), Get("ours"), plan_.limits.speedup, &result_);
   }
+
+  const ArmTimes& Get(const std::string& name) const { return Find(times_, name); }
 
   void ReportRates() {
     const model::ModelGeometry& geometry = case_.model().geometry();
@@ -175,9 +132,9 @@ class Comparison {
         case_.model().uses_lexicon() ? case_.model().lexicon().ids.size() : geometry.text.vocab);
     const StepFlops flops = CountFlops(geometry, plan_.options.prefix, candidates);
     Say("operations, eager / ours", Number("%.3fx", flops.eager / flops.ours));
-    const double packed = probe_.flops() / Median(Find("products, packed")->cpu_s);
-    const double plain = probe_.flops() / Median(Find("products, plain")->cpu_s);
-    const double reached = flops.ours / Median(Find("ours")->cpu_s);
+    const double packed = probe_.flops() / Median(Get("products, packed").cpu_s);
+    const double plain = probe_.flops() / Median(Get("products, plain").cpu_s);
+    const double reached = flops.ours / Median(Get("ours").cpu_s);
     const double share = reached / std::max(packed, plain);
     Say("products, packed", Number("%.1f GFLOP/s", packed / 1e9));
     Say("products, plain", Number("%.1f GFLOP/s", plain / 1e9));
@@ -201,7 +158,7 @@ class Comparison {
         Interleave({arm("beside the batch", [this] { case_.Step(); }),
                     arm("batch", [this] { case_.BatchStep(); })},
                    std::max(3, plan_.rounds / 3), plan_.steps);
-    ReportTimes(times);
+    ReportTimes(times, &result_);
     Ratio throughput = RatioOf(times[0].cpu_s, times[1].cpu_s);
     throughput = {throughput.median * batch, throughput.low * batch, throughput.high * batch};
     Say("throughput, batch of " + std::to_string(plan_.options.batch), ToText(throughput));
@@ -228,25 +185,6 @@ class Comparison {
   std::vector<ArmTimes> times_;
   nlohmann::json result_;
 };
-
-std::string FirstLine(const char* path, const std::string& key) {
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    if (line.rfind(key, 0) == 0) return key.empty() ? line : line.substr(line.find(": ") + 2);
-  }
-  return "unknown";
-}
-
-nlohmann::json Provenance(int argc, char** argv) {
-  std::string command;
-  for (int i = 0; i < argc; ++i) command += (i == 0 ? "" : " ") + std::string(argv[i]);
-  const char* const commit = std::getenv("AUTOMOT_COMMIT");
-  return {{"machine", FirstLine("/proc/cpuinfo", "model name")},
-          {"commit", commit == nullptr ? "unknown" : commit},
-          {"command", command},
-          {"load", FirstLine("/proc/loadavg", "")},
-          {"onednn_max_cpu_isa", std::getenv("ONEDNN_MAX_CPU_ISA")}};
-}
 
 int Run(int argc, char** argv) {
   Flags flags;

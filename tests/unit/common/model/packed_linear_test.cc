@@ -37,6 +37,18 @@ TEST_P(PackedLinearTest, AgreesWithThePlainProductAndWhatRidesOnIt) {
   }
 }
 
+TEST_P(PackedLinearTest, ABiasRidesAlong) {
+  const at::Tensor weight = Random({120, 160}), bias = Random({120}), rows = Random({101, 160});
+  const at::Tensor other = Random({101, 120});
+  const at::Tensor plain =
+      at::linear(rows.to(at::kFloat), weight.to(at::kFloat), bias.to(at::kFloat));
+  const PackedLinear packed(weight, bias);
+  ExpectEqual(packed.Apply(rows), plain);
+  ExpectEqual(packed.ApplySilu(rows), at::silu(plain));
+  ExpectEqual(packed.ApplyTimes(rows, other), plain * other.to(at::kFloat));
+  ExpectEqual(packed.ApplyPlus(rows, other), plain + other.to(at::kFloat));
+}
+
 TEST_P(PackedLinearTest, LeavesItsArgumentsAlone) {
   const at::Tensor rows = Random({101, 160}), residual = Random({101, 120});
   const at::Tensor rows_before = rows.clone(), residual_before = residual.clone();

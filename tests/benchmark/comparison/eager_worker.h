@@ -1,4 +1,5 @@
-// tests/benchmark/eager_action_expert.py as a child process that steps on demand.
+// An eager implementation in Python (tests/benchmark/eager_*.py) as a child process that steps on
+// demand.
 #pragma once
 
 #include <sys/types.h>
@@ -7,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/benchmark/action/interleaving.h"
+#include "tests/benchmark/comparison/interleaving.h"
 
 namespace automot::benchmarks {
 
@@ -20,9 +21,9 @@ class EagerWorker {
   EagerWorker& operator=(const EagerWorker&) = delete;
 
   std::vector<StepTime> Run(int steps);
-  // Of its first step: [waypoints * 2], metres.
-  const std::vector<double>& waypoints() const { return waypoints_; }
-  // Which of its two attentions is the faster one here: fused | plain.
+  // Numbers of its first step that ours must agree with.
+  const std::vector<double>& check() const { return check_; }
+  // Which of its attentions is the fastest one here.
   const std::string& attention() const { return attention_; }
 
  private:
@@ -31,7 +32,7 @@ class EagerWorker {
   pid_t child_ = -1;
   FILE* to_child_ = nullptr;
   FILE* from_child_ = nullptr;
-  std::vector<double> waypoints_;
+  std::vector<double> check_;
   std::string attention_;
 };
 

@@ -1,4 +1,4 @@
-#include "tests/benchmark/action/eager_worker.h"
+#include "tests/benchmark/comparison/eager_worker.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -41,7 +41,7 @@ EagerWorker::EagerWorker(const std::vector<std::string>& command) {
   to_child_ = ::fdopen(down.write, "w");
   from_child_ = ::fdopen(up.read, "r");
   const nlohmann::json ready = ReadLine();
-  waypoints_ = ready.at("waypoints").get<std::vector<double>>();
+  check_ = ready.at("check").get<std::vector<double>>();
   attention_ = ready.at("attention").get<std::string>();
 }
 

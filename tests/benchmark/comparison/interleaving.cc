@@ -1,4 +1,4 @@
-#include "tests/benchmark/action/interleaving.h"
+#include "tests/benchmark/comparison/interleaving.h"
 
 #include <time.h>
 
