@@ -29,7 +29,7 @@ void Check(const absl::Status& status) {
 // only what the two share.
 model::ModelGeometry ReducedGeometry(const std::string& preset) {
   model::ModelGeometry geometry = OrThrow(model::PresetGeometry(preset));
-  if (preset != "published-shapes") return geometry;
+  if (preset != "published") return geometry;
   for (const char* field : {"text.intermediate", "vision.intermediate", "vision.hidden"}) {
     Check(model::SetGeometryField(geometry, field, {64}));
   }

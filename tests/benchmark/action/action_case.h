@@ -11,7 +11,7 @@
 namespace automot::benchmarks {
 
 struct CaseOptions {
-  std::string preset;      // nano | tiny | published-shapes
+  std::string preset;      // nano | tiny | published
   std::string checkpoint;  // directory; empty: a random one of the preset, in a temporary folder
   std::string dtype = "float32";
   int64_t prefix = 0;  // tokens

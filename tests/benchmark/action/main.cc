@@ -1,5 +1,5 @@
 // The action expert's step against tests/benchmark/eager_action_expert.py, in one run.
-//   tools/dev.sh bench action [--preset nano|tiny|published-shapes]... [--json FILE]
+//   tools/dev.sh bench action [--preset nano|tiny|published]... [--json FILE]
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
@@ -38,7 +38,7 @@ struct Plan {
 };
 
 Plan PlanFor(const std::string& preset, const Flags& flags) {
-  const bool published = preset == "published-shapes";
+  const bool published = preset == "published";
   Plan plan{.options = {.preset = preset,
                         .checkpoint = flags.checkpoint,
                         .dtype = published ? "bfloat16" : "float32",
@@ -190,13 +190,13 @@ int Run(int argc, char** argv) {
   Flags flags;
   CLI::App app("Times the action expert's step, interleaved with an eager PyTorch implementation.");
   app.add_option("--preset", flags.presets, "Geometries")
-      ->check(CLI::IsMember({"nano", "tiny", "published-shapes"}))
+      ->check(CLI::IsMember({"nano", "tiny", "published"}))
       ->capture_default_str();
   app.add_option("--checkpoint", flags.checkpoint,
                  "Use this checkpoint (one --preset names limits)");
-  app.add_option("--dtype", flags.dtype, "float32 or bfloat16; published-shapes: bfloat16");
+  app.add_option("--dtype", flags.dtype, "float32 or bfloat16; published: bfloat16");
   app.add_option("--prefix", flags.prefix,
-                 "Tokens of the context; 625 for published-shapes, else 250");
+                 "Tokens of the context; 625 for published, else 250");
   app.add_option("--batch", flags.batch, "Vehicles of the batched step")->check(CLI::Range(1, 64));
   app.add_option("--threads", flags.threads, "Intra-op threads of both")->capture_default_str();
   app.add_option("--rounds", flags.rounds, "Blocks of each arm");

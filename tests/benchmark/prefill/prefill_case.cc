@@ -63,7 +63,7 @@ void PrefillCase::MakeCheckpoint() {
   if (::mkdtemp(directory_.data()) == nullptr) throw std::runtime_error("no temporary folder");
   model::RandomCheckpointOptions random;
   random.directory = directory_;
-  random.geometry = OrThrow(model::PresetGeometry("published-shapes"));
+  random.geometry = OrThrow(model::PresetGeometry("published"));
   Check(model::SetGeometryField(random.geometry, "text.layers", {options_.text_layers}));
   Check(model::SetGeometryField(random.geometry, "vision.depth", {options_.vision_blocks}));
   const int64_t blocks = options_.vision_blocks;
