@@ -195,8 +195,7 @@ int Run(int argc, char** argv) {
   app.add_option("--checkpoint", flags.checkpoint,
                  "Use this checkpoint (one --preset names limits)");
   app.add_option("--dtype", flags.dtype, "float32 or bfloat16; published: bfloat16");
-  app.add_option("--prefix", flags.prefix,
-                 "Tokens of the context; 625 for published, else 250");
+  app.add_option("--prefix", flags.prefix, "Tokens of the context; 625 for published, else 250");
   app.add_option("--batch", flags.batch, "Vehicles of the batched step")->check(CLI::Range(1, 64));
   app.add_option("--threads", flags.threads, "Intra-op threads of both")->capture_default_str();
   app.add_option("--rounds", flags.rounds, "Blocks of each arm");
