@@ -36,6 +36,7 @@ def make(programs: Programs, geometry: Geometry, folder: Path, seed: int) -> Ten
     path = folder / "model.safetensors"
     _enliven(tensors, torch.Generator().manual_seed(seed))
     path.unlink()
+    (folder / "automot_manifest.json").unlink(missing_ok=True)  # of the values as they were
     _LAYOUTS[geometry.layout](tensors, folder)
     return {name: value.float() for name, value in tensors.items()}
 
