@@ -1,5 +1,7 @@
 #include "common/model/weights.h"
 
+#include <malloc.h>
+
 #include <cstring>
 #include <vector>
 
@@ -7,6 +9,16 @@
 
 namespace automot::model {
 namespace {
+
+constexpr uint64_t kBytesBetweenTrims = uint64_t{256} << 20;
+
+// Weights that are packed or joined leave holes between those that stay. The allocator would keep
+// them: two gigabytes of the published action expert's.
+void GiveFreeMemoryBack() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
 
 const char* PartName(ModelPart part) {
   switch (part) {
@@ -22,6 +34,8 @@ const char* PartName(ModelPart part) {
 
 uint64_t PartBytes(const Checkpoint& checkpoint, ModelPart part) {
   uint64_t bytes = 0;
+  // The action expert's lexicon rows are compared as part of the whole matrix.
+  if (part == ModelPart::kAction) bytes = checkpoint.Find(kLmHeadName)->bytes.size();
   for (const TensorView* tensor : checkpoint.tensors()) {
     if (PartOf(tensor->name) == part) bytes += tensor->bytes.size();
   }
@@ -74,6 +88,8 @@ WeightReader::WeightReader(const Checkpoint& checkpoint, const ModelOptions& opt
       options_(options),
       progress_(PartName(part), PartBytes(checkpoint, part)) {}
 
+WeightReader::~WeightReader() { GiveFreeMemoryBack(); }
+
 const TensorView* WeightReader::Find(const std::string& name) {
   const TensorView* view = checkpoint_.Find(name);
   if (view == nullptr && status_.ok()) {
@@ -89,6 +105,10 @@ void WeightReader::Read(const TensorView& view,
     progress_.Add(piece.size());
   });
   status_.Update(read);
+  bytes_since_trim_ += view.bytes.size();
+  if (bytes_since_trim_ < kBytesBetweenTrims) return;
+  bytes_since_trim_ = 0;
+  GiveFreeMemoryBack();
 }
 
 // target: CPU, contiguous, of the view's shape, in any dtype.

@@ -38,6 +38,9 @@ at::Tensor CopyToTensor(const TensorView& view);
 class WeightReader {
  public:
   WeightReader(const Checkpoint& checkpoint, const ModelOptions& options, ModelPart part);
+  ~WeightReader();
+  WeightReader(const WeightReader&) = delete;
+  WeightReader& operator=(const WeightReader&) = delete;
 
   // The tensor in the model's dtype on its device; undefined after a failure (see status()).
   at::Tensor Get(const std::string& name);
@@ -62,6 +65,7 @@ class WeightReader {
   ModelOptions options_;
   absl::Status status_;
   ByteProgress progress_;
+  uint64_t bytes_since_trim_ = 0;
 };
 
 }  // namespace automot::model
