@@ -129,7 +129,8 @@ void ContextStream::TakeEvent(const v1::SubscribeContextsResponse& message) {
           failed.capture_time_us(),
           absl::Status(static_cast<absl::StatusCode>(failed.code()), failed.message()), false);
     }
-    case v1::SubscribeContextsResponse::kChunk:  // parsed apart
+    case v1::SubscribeContextsResponse::kSharedLayers:  // not asked for
+    case v1::SubscribeContextsResponse::kChunk:         // parsed apart
     case v1::SubscribeContextsResponse::EVENT_NOT_SET:
       return;  // an event of a newer producer
   }
