@@ -10,16 +10,16 @@
 #include "automot/v1/reasoning_service.grpc.pb.h"
 #include "common/conversion/snapshot_header.h"
 #include "common/conversion/snapshot_trailer.h"
+#include "common/faults/fault_plan.h"
 #include "services/planning/lane/grpc_snapshot_channel.h"
 #include "tests/fakes/fake_understanding_expert.h"
 #include "tests/fakes/recording_receiver.h"
-#include "tests/support/fault_injection.h"
 
 namespace automot {
 namespace {
 
-using test_support::WireChunk;
-using test_support::WireMessage;
+using faults::WireChunk;
+using faults::WireMessage;
 
 constexpr char kSession[] = "car";
 constexpr char kRevision[] = "revision";
@@ -52,16 +52,7 @@ context::ContextSnapshot MakeSnapshot(uint64_t version) {
 }
 
 std::vector<WireMessage> GoodMessages(uint64_t version) {
-  const context::ContextSnapshot snapshot = MakeSnapshot(version);
-  std::vector<WireMessage> messages = test_support::Messages(snapshot, context::kMinChunkBytes);
-  context::ManifestHasher hasher(snapshot.header, kSession);
-  for (WireMessage& message : messages) {
-    if (auto* chunk = std::get_if<WireChunk>(&message)) hasher.Add(chunk->spec);
-    if (auto* trailer = std::get_if<context::SnapshotTrailer>(&message)) {
-      trailer->digest = hasher.Finish(trailer->decision);
-    }
-  }
-  return messages;
+  return faults::Messages(MakeSnapshot(version), context::kMinChunkBytes, kSession);
 }
 
 v1::SubscribeContextsResponse ToWire(const WireMessage& message, uint32_t chunk_count) {
@@ -226,7 +217,7 @@ TEST_F(FaultyProducerTest, SeededFaultsNeverPublishOtherBytes) {
   constexpr uint64_t kSeeds = 60;
   int published = 0;
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
-    const auto plan = test_support::FaultPlan::FromSeed(seed);
+    const auto plan = faults::FaultPlan::FromSeed(seed);
     SCOPED_TRACE(plan.ToString());
     for (const auto& snapshot : Receive(plan.Apply(GoodMessages(1)))) {
       ExpectExact(*snapshot);

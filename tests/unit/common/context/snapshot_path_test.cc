@@ -8,17 +8,17 @@
 
 #include "common/context/snapshot_assembler.h"
 #include "common/context/snapshot_store.h"
+#include "common/faults/fault_plan.h"
 #include "gtest/gtest.h"
-#include "tests/support/fault_injection.h"
 #include "tests/unit/common/context/snapshot_fixture.h"
 
 namespace automot::context {
 namespace {
 
-using test_support::FaultKind;
-using test_support::FaultPlan;
-using test_support::WireChunk;
-using test_support::WireMessage;
+using faults::FaultKind;
+using faults::FaultPlan;
+using faults::WireChunk;
+using faults::WireMessage;
 using Store = SnapshotStore<SnapshotPtr>;
 
 class SnapshotPathTest : public testing::Test {
@@ -75,13 +75,12 @@ class SnapshotPathTest : public testing::Test {
 // Promises 2, 8 and 9: the last good version serves on, whole, whatever happens to the ones after
 // it.
 TEST_F(SnapshotPathTest, TheLastGoodVersionServesThroughEveryFault) {
-  ASSERT_TRUE(Receive(test_support::Messages(*Version(1), kMinChunkBytes)));
+  ASSERT_TRUE(Receive(faults::Messages(*Version(1), kMinChunkBytes)));
   uint64_t serving = 1;
   int failed = 0;
   for (uint64_t version = 2; version <= 300; ++version) {
     const FaultPlan plan = FaultPlan::FromSeed(version);
-    const bool published =
-        Receive(plan.Apply(test_support::Messages(*Version(version), kMinChunkBytes)));
+    const bool published = Receive(plan.Apply(faults::Messages(*Version(version), kMinChunkBytes)));
     if (published) serving = version;
     failed += published ? 0 : 1;
     const Store::Handle handle = store_->Latest(session_, reader_);
@@ -106,7 +105,7 @@ TEST_F(SnapshotPathTest, ASpentBudgetRefusesTheNewVersionAndNeverEvictsTheLast) 
   KvBufferPool tight({.byte_budget = 600 << 10, .prefault = false});
   SnapshotAssembler assembler(&tight);
   ASSERT_TRUE(assembler.Begin(Version(1)->header, SmallExpectation()).ok());
-  const auto messages = test_support::Messages(*Version(1), kMinChunkBytes);
+  const auto messages = faults::Messages(*Version(1), kMinChunkBytes);
   for (const WireMessage& message : messages) {
     if (const auto* chunk = std::get_if<WireChunk>(&message)) {
       ASSERT_TRUE(assembler.Add(chunk->spec, chunk->bytes).ok());
@@ -125,7 +124,7 @@ TEST_F(SnapshotPathTest, ASpentBudgetRefusesTheNewVersionAndNeverEvictsTheLast) 
 // versions.
 TEST_F(SnapshotPathTest, ReplacedVersionsReturnTheirBuffersToThePool) {
   for (uint64_t version = 1; version <= 50; ++version) {
-    ASSERT_TRUE(Receive(test_support::Messages(*Version(version), kDefaultChunkBytes)));
+    ASSERT_TRUE(Receive(faults::Messages(*Version(version), kDefaultChunkBytes)));
   }
   EXPECT_LE(pool_.stats().maps, 4U);
   EXPECT_EQ(pool_.stats().unmaps, 0U);
