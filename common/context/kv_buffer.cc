@@ -24,6 +24,15 @@ absl::StatusOr<KvBuffer> KvBuffer::Adopt(const ContextLayout& layout, std::span<
   return KvBuffer(layout, memory.data(), std::move(owner));
 }
 
+absl::StatusOr<KvBuffer> KvBuffer::AdoptRegion(const ContextLayout& layout,
+                                               std::span<std::byte> memory,
+                                               std::shared_ptr<void> owner,
+                                               std::shared_ptr<const RegionPlace> place) {
+  AUTOMOT_ASSIGN_OR_RETURN(KvBuffer buffer, Adopt(layout, memory, std::move(owner)));
+  buffer.place_ = std::move(place);
+  return buffer;
+}
+
 absl::StatusOr<KvBuffer> KvBuffer::Allocate(const ContextLayout& layout) {
   AUTOMOT_RETURN_IF_ERROR(layout.Validate());
   const std::size_t bytes = layout.total_bytes();  // a multiple of the alignment

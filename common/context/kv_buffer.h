@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/context/context_layout.h"
+#include "common/context/memory_region.h"
 
 namespace automot::context {
 
@@ -30,6 +31,11 @@ class KvBuffer {
   // INVALID_ARGUMENT if the layout is invalid, the memory too small or misaligned.
   static absl::StatusOr<KvBuffer> Adopt(const ContextLayout& layout, std::span<std::byte> memory,
                                         std::shared_ptr<void> owner);
+  // Adopt for memory that other processes can map: `place` says where it lies.
+  static absl::StatusOr<KvBuffer> AdoptRegion(const ContextLayout& layout,
+                                              std::span<std::byte> memory,
+                                              std::shared_ptr<void> owner,
+                                              std::shared_ptr<const RegionPlace> place);
   // Zero-filled heap memory outside any pool: for tests and tools. RESOURCE_EXHAUSTED without
   // memory.
   static absl::StatusOr<KvBuffer> Allocate(const ContextLayout& layout);
@@ -43,6 +49,9 @@ class KvBuffer {
   std::span<std::byte> Tensor(int layer, TensorKind tensor);
   std::span<const std::byte> Tensor(int layer, TensorKind tensor) const;
 
+  // Where other processes find these bytes; null for private memory.
+  const RegionPlace* place() const { return place_.get(); }
+
   // The whole allocation, padding included: layout().total_bytes().
   std::span<const std::byte> bytes() const { return {data_, empty() ? 0 : layout_.total_bytes()}; }
 
@@ -53,6 +62,7 @@ class KvBuffer {
   ContextLayout layout_;
   std::byte* data_ = nullptr;  // into owner_
   std::shared_ptr<void> owner_;
+  std::shared_ptr<const RegionPlace> place_;
 };
 
 }  // namespace automot::context

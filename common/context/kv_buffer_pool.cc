@@ -16,10 +16,12 @@ namespace {
 
 constexpr std::size_t kPageBytes = 4096;
 
-std::byte* Map(std::size_t bytes, bool prefault) {
+absl::StatusOr<std::byte*> MapPrivate(std::size_t bytes, bool prefault) {
   const int flags = MAP_PRIVATE | MAP_ANONYMOUS | (prefault ? MAP_POPULATE : 0);
   void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
-  return memory == MAP_FAILED ? nullptr : static_cast<std::byte*>(memory);
+  if (memory != MAP_FAILED) return static_cast<std::byte*>(memory);
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the system refused to map ", bytes, " bytes for a kv buffer"));
 }
 
 }  // namespace
@@ -30,11 +32,12 @@ class KvBufferPool::Arena {
   struct Mapping {
     std::byte* data = nullptr;
     std::size_t bytes = 0;
+    std::shared_ptr<MemoryRegion> region;  // null: private memory
   };
 
   explicit Arena(const Options& options) : options_(options) {}
   ~Arena() {
-    for (const auto& [bytes, data] : idle_) munmap(data, bytes);
+    for (auto& [bytes, mapping] : idle_) Unmap(mapping);
   }
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
@@ -46,25 +49,31 @@ class KvBufferPool::Arena {
       AUTOMOT_RETURN_IF_ERROR(ReserveBudget(wanted));
     }
     // Mapping and pre-faulting take milliseconds: outside the lock, the budget already holds them.
-    std::byte* const data = Map(wanted, options_.prefault);
+    absl::StatusOr<Mapping> mapping = Map(wanted);
     const std::lock_guard lock(mutex_);
-    if (data == nullptr) {
+    if (!mapping.ok()) {
       stats_.mapped_bytes -= wanted;
       ++stats_.refusals;
-      return absl::ResourceExhaustedError(
-          absl::StrCat("the system refused to map ", wanted, " bytes for a kv buffer"));
+      return mapping.status();
     }
     ++stats_.maps;
     Count(wanted);
-    return Mapping{data, wanted};
+    return mapping;
   }
 
   void TakeBack(Mapping mapping) {
+    const bool retired = mapping.region != nullptr && mapping.region->retired();
+    if (retired) Unmap(mapping);
     const std::lock_guard lock(mutex_);
     stats_.lent_bytes -= mapping.bytes;
     --stats_.lent_buffers;
-    idle_.emplace(mapping.bytes, mapping.data);
+    if (retired) {
+      stats_.mapped_bytes -= mapping.bytes;
+      ++stats_.unmaps;
+      return;
+    }
     idle_bytes_ += mapping.bytes;
+    idle_.emplace(mapping.bytes, std::move(mapping));
   }
 
   Stats stats() const {
@@ -75,10 +84,24 @@ class KvBufferPool::Arena {
   }
 
  private:
+  absl::StatusOr<Mapping> Map(std::size_t bytes) const {
+    if (options_.backing == Backing::kPrivate) {
+      AUTOMOT_ASSIGN_OR_RETURN(std::byte * data, MapPrivate(bytes, options_.prefault));
+      return Mapping{.data = data, .bytes = bytes};
+    }
+    AUTOMOT_ASSIGN_OR_RETURN(auto region, MemoryRegion::Create(bytes, options_.prefault));
+    return Mapping{.data = region->bytes().data(), .bytes = bytes, .region = region};
+  }
+
+  static void Unmap(Mapping& mapping) {
+    if (mapping.region == nullptr) munmap(mapping.data, mapping.bytes);
+    mapping.region.reset();
+  }
+
   std::optional<Mapping> TakeIdle(std::size_t wanted) {
     const auto fit = idle_.lower_bound(wanted);
     if (fit == idle_.end() || fit->first > 2 * wanted) return std::nullopt;
-    const Mapping mapping{fit->second, fit->first};
+    Mapping mapping = std::move(fit->second);
     idle_.erase(fit);
     idle_bytes_ -= mapping.bytes;
     Count(mapping.bytes);
@@ -96,7 +119,7 @@ class KvBufferPool::Arena {
     }
     while (stats_.mapped_bytes > options_.byte_budget - wanted) {
       const auto victim = idle_.begin();
-      munmap(victim->second, victim->first);
+      Unmap(victim->second);
       stats_.mapped_bytes -= victim->first;
       idle_bytes_ -= victim->first;
       ++stats_.unmaps;
@@ -113,9 +136,9 @@ class KvBufferPool::Arena {
 
   const Options options_;
   mutable std::mutex mutex_;
-  Stats stats_;                                  // under mutex_
-  std::size_t idle_bytes_ = 0;                   // under mutex_
-  std::multimap<std::size_t, std::byte*> idle_;  // mapped bytes -> memory; under mutex_
+  Stats stats_;                               // under mutex_
+  std::size_t idle_bytes_ = 0;                // under mutex_
+  std::multimap<std::size_t, Mapping> idle_;  // by mapped bytes; under mutex_
 };
 
 KvBufferPool::KvBufferPool(const Options& options) : arena_(std::make_shared<Arena>(options)) {}
@@ -131,9 +154,14 @@ absl::StatusOr<KvBuffer> KvBufferPool::Acquire(const ContextLayout& layout) {
   AUTOMOT_RETURN_IF_ERROR(layout.Validate());
   AUTOMOT_ASSIGN_OR_RETURN(const Arena::Mapping mapping,
                            arena_->Lend(SizeClass(layout.total_bytes())));
-  std::shared_ptr<void> owner(mapping.data,
-                              [arena = arena_, mapping](void*) { arena->TakeBack(mapping); });
-  return KvBuffer::Adopt(layout, {mapping.data, mapping.bytes}, std::move(owner));
+  std::shared_ptr<void> owner(mapping.data, [arena = arena_, mapping](void*) mutable {
+    arena->TakeBack(std::move(mapping));
+  });
+  const std::span<std::byte> memory(mapping.data, mapping.bytes);
+  if (mapping.region == nullptr) return KvBuffer::Adopt(layout, memory, std::move(owner));
+  auto place = std::make_shared<const RegionPlace>(
+      RegionPlace{.region = mapping.region, .generation = mapping.region->NextGeneration()});
+  return KvBuffer::AdoptRegion(layout, memory, std::move(owner), std::move(place));
 }
 
 KvBufferPool::Stats KvBufferPool::stats() const { return arena_->stats(); }

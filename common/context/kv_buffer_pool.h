@@ -5,6 +5,9 @@
 // fault. Thread-safe; takes a mutex, so it belongs to link and reasoning threads: the planning
 // thread never calls it, and never frees a buffer either (SnapshotStore's janitor does). Buffers
 // may outlive the pool object: the mapping table is shared with every buffer handed out.
+//
+// With Backing::kSharedRegion each mapping is a MemoryRegion, whose use gets a new generation at
+// every hand-out; a region that was retired while it was lent is given back to the system.
 #pragma once
 
 #include <cstddef>
@@ -19,9 +22,11 @@ namespace automot::context {
 
 class KvBufferPool {
  public:
+  enum class Backing : uint8_t { kPrivate, kSharedRegion };
   struct Options {
     std::size_t byte_budget = std::size_t{8} << 30;  // mapped bytes, lent and idle together
     bool prefault = true;                            // touch every page before the first hand-out
+    Backing backing = Backing::kPrivate;
   };
   struct Stats {
     std::size_t mapped_bytes = 0;  // lent + idle
@@ -29,7 +34,7 @@ class KvBufferPool {
     std::size_t lent_buffers = 0;
     std::size_t idle_buffers = 0;
     uint64_t maps = 0;      // buffers mapped since the start
-    uint64_t unmaps = 0;    // idle buffers given up to make room for another size class
+    uint64_t unmaps = 0;    // given up to make room for another size class, or retired
     uint64_t refusals = 0;  // Acquire calls answered RESOURCE_EXHAUSTED
   };
 
