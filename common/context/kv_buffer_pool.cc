@@ -15,13 +15,38 @@ namespace automot::context {
 namespace {
 
 constexpr std::size_t kPageBytes = 4096;
+constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
 
+std::byte* MapAnonymous(std::size_t bytes) {
+  void* const memory =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return memory == MAP_FAILED ? nullptr : static_cast<std::byte*>(memory);
+}
+
+// A mapping that begins where a huge page does: what is mapped around it is given back.
+std::byte* MapAligned(std::size_t bytes) {
+  std::byte* const memory = MapAnonymous(bytes + kHugePageBytes);
+  if (memory == nullptr) return nullptr;
+  const std::size_t past = reinterpret_cast<std::uintptr_t>(memory) % kHugePageBytes;
+  const std::size_t head = past == 0 ? 0 : kHugePageBytes - past;
+  if (head > 0) munmap(memory, head);
+  if (head < kHugePageBytes) munmap(memory + head + bytes, kHugePageBytes - head);
+  return memory + head;
+}
+
+// Asks for huge pages, which is advice: a copy of a snapshot then misses the TLB 512 times less.
 absl::StatusOr<std::byte*> MapPrivate(std::size_t bytes, bool prefault) {
-  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | (prefault ? MAP_POPULATE : 0);
-  void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
-  if (memory != MAP_FAILED) return static_cast<std::byte*>(memory);
-  return absl::ResourceExhaustedError(
-      absl::StrCat("the system refused to map ", bytes, " bytes for a kv buffer"));
+  const bool huge = bytes >= kHugePageBytes;
+  std::byte* const memory = huge ? MapAligned(bytes) : MapAnonymous(bytes);
+  if (memory == nullptr) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the system refused to map ", bytes, " bytes for a kv buffer"));
+  }
+  if (huge) madvise(memory, bytes, MADV_HUGEPAGE);
+  if (prefault && madvise(memory, bytes, MADV_POPULATE_WRITE) != 0) {
+    for (std::size_t at = 0; at < bytes; at += kPageBytes) memory[at] = std::byte{0};
+  }
+  return memory;
 }
 
 }  // namespace

@@ -1,36 +1,14 @@
 #include "common/context/snapshot_assembler.h"
 
-#define XXH_STATIC_LINKING_ONLY  // the streaming state on the stack
-#include <xxhash.h>
-
-#include <algorithm>
-#include <cstring>
 #include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/context/chunk_hash.h"
 #include "common/status/status_macros.h"
 
 namespace automot::context {
 namespace {
-
-constexpr std::size_t kCopyBlockBytes = std::size_t{32} << 10;  // stays in the first-level cache
-
-// Copies the pieces to `to` and returns the XXH3-64 of the copy.
-uint64_t CopyAndHash(std::span<const std::span<const std::byte>> pieces, std::byte* to) {
-  XXH3_state_t state;
-  XXH3_64bits_reset(&state);
-  for (std::span<const std::byte> piece : pieces) {
-    while (!piece.empty()) {
-      const std::size_t bytes = std::min(piece.size(), kCopyBlockBytes);
-      std::memcpy(to, piece.data(), bytes);
-      XXH3_64bits_update(&state, to, bytes);
-      to += bytes;
-      piece = piece.subspan(bytes);
-    }
-  }
-  return XXH3_64bits_digest(&state);
-}
 
 std::string Describe(const ChunkSpec& chunk) {
   return absl::StrCat("chunk {layer ", chunk.layer, ", ",
@@ -137,7 +115,7 @@ absl::Status SnapshotAssembler::Add(const ChunkSpec& chunk,
   std::byte* const to =
       progress_->snapshot.kv.Tensor(static_cast<int>(chunk.layer), chunk.tensor).data() +
       chunk.offset_bytes;
-  if (const uint64_t hash = CopyAndHash(pieces, to); hash != chunk.hash) {
+  if (const uint64_t hash = CopyAndHashChunk(pieces, to); hash != chunk.hash) {
     return Refuse(AssemblyRefusal::kChunkHash,
                   absl::DataLossError(absl::StrCat(Describe(chunk), " has hash ", absl::Hex(hash),
                                                    ", announced ", absl::Hex(chunk.hash))));

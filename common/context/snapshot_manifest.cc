@@ -95,10 +95,6 @@ void PutDecision(const Decision& decision, Writer* out) {
 
 }  // namespace
 
-uint64_t HashChunk(std::span<const std::byte> bytes) {
-  return XXH3_64bits(bytes.data(), bytes.size());
-}
-
 std::vector<ChunkSpec> PlanChunks(const ContextLayout& layout, std::size_t chunk_bytes) {
   const std::size_t step =
       std::clamp(chunk_bytes, kMinChunkBytes, kMaxChunkBytes) / kTensorAlignment * kTensorAlignment;

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/context/chunk_hash.h"
 #include "common/context/context_layout.h"
 #include "common/context/context_snapshot.h"
 #include "common/types/trajectory.h"
@@ -47,8 +48,6 @@ struct SnapshotTrailer {
   std::optional<Decision> decision;
   SnapshotTimings timings;  // not covered by the digest: metrics only
 };
-
-uint64_t HashChunk(std::span<const std::byte> bytes);
 
 // Every chunk of `layout` in canonical order, hashes zero. `chunk_bytes` is clamped to
 // [kMinChunkBytes, kMaxChunkBytes] and rounded down to a multiple of 64. Requires a valid layout.

@@ -8,6 +8,7 @@
 #include "common/logging/log.h"
 #include "common/metrics/metrics_server.h"
 #include "common/metrics/process_metrics.h"
+#include "common/rpc/snapshot_transport.h"
 #include "common/runtime/announce.h"
 #include "common/runtime/cpu_isa.h"
 #include "common/runtime/program_exit.h"
@@ -61,6 +62,7 @@ int Run(const automot::reasoning::ReasoningProgramFlags& flags, const std::strin
 }  // namespace
 
 int main(int argc, char** argv) {
+  automot::rpc::PrepareProcessForSnapshots();
   const std::string isa = automot::LimitOneDnnIsa();
   automot::TerminationSignals signals;
   const auto flags = automot::reasoning::ParseReasoningFlags(argc, argv);

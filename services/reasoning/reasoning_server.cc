@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "automot/v1/reasoning_service.grpc.pb.h"
 #include "common/rpc/address.h"
+#include "common/rpc/snapshot_transport.h"
 #include "common/rpc/status_conversion.h"
 #include "common/status/status_macros.h"
 #include "services/reasoning/handlers/ask_handler.h"
@@ -162,6 +163,9 @@ absl::Status ReasoningServer::Listen() {
   builder.RegisterService(service_.get());
   builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  for (const rpc::IntegerArgument& argument : rpc::SnapshotTransportArguments()) {
+    builder.AddChannelArgument(argument.name, argument.value);
+  }
   // Subscribers ping to notice a frozen peer; pings answer whether a silent subscriber is still
   // there.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 500);

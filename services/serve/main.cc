@@ -4,6 +4,7 @@
 #include "common/logging/log.h"
 #include "common/metrics/metrics_server.h"
 #include "common/metrics/process_metrics.h"
+#include "common/rpc/snapshot_transport.h"
 #include "common/runtime/announce.h"
 #include "common/runtime/cpu_isa.h"
 #include "common/runtime/program_exit.h"
@@ -85,6 +86,7 @@ absl::Status Serve(const serve::ServeFlags& flags, const std::string& isa,
 }  // namespace
 
 int main(int argc, char** argv) {
+  automot::rpc::PrepareProcessForSnapshots();
   const std::string isa = automot::LimitOneDnnIsa();
   TerminationSignals signals;
   const auto flags = serve::ParseServeFlags(argc, argv);

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/rpc/address.h"
+#include "common/rpc/snapshot_transport.h"
 #include "common/status/status_macros.h"
 
 namespace automot::planning {
@@ -32,6 +33,9 @@ std::shared_ptr<grpc::Channel> Connect(const GrpcSnapshotChannelOptions& options
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, milliseconds(options.timeouts.last_retry));
   // Sockets of the lane's own, whatever else in the process talks to the same address.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  for (const rpc::IntegerArgument& argument : rpc::SnapshotTransportArguments()) {
+    arguments.SetInt(argument.name, argument.value);
+  }
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   return grpc::CreateCustomChannel(
       address,

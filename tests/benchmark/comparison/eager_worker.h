@@ -2,23 +2,18 @@
 // demand.
 #pragma once
 
-#include <sys/types.h>
-
-#include <cstdio>
 #include <string>
 #include <vector>
 
+#include "tests/benchmark/comparison/child_process.h"
 #include "tests/benchmark/comparison/interleaving.h"
 
 namespace automot::benchmarks {
 
-// Ends the child when destroyed. Throws std::runtime_error where the child does not answer.
+// Throws std::runtime_error where the child does not answer.
 class EagerWorker {
  public:
   explicit EagerWorker(const std::vector<std::string>& command);
-  ~EagerWorker();
-  EagerWorker(const EagerWorker&) = delete;
-  EagerWorker& operator=(const EagerWorker&) = delete;
 
   std::vector<StepTime> Run(int steps);
   // Numbers of its first step that ours must agree with.
@@ -27,11 +22,7 @@ class EagerWorker {
   const std::string& attention() const { return attention_; }
 
  private:
-  nlohmann::json ReadLine();
-
-  pid_t child_ = -1;
-  FILE* to_child_ = nullptr;
-  FILE* from_child_ = nullptr;
+  ChildProcess child_;
   std::vector<double> check_;
   std::string attention_;
 };

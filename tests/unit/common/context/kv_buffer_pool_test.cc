@@ -55,6 +55,23 @@ TEST(KvBuffer, AdoptedMemoryLivesAsLongAsTheBuffer) {
   EXPECT_EQ(owner.use_count(), 1);
 }
 
+// Large buffers begin on a huge page; every byte of them is theirs, and their neighbours' stay as
+// they are.
+TEST(KvBufferPool, LargeBuffersAreWholeAndApart) {
+  KvBufferPool pool({.byte_budget = std::size_t{64} << 20});
+  std::vector<KvBuffer> buffers;
+  for (int i = 0; i < 4; ++i) {
+    buffers.push_back(pool.Acquire(Layout(5000 + i)).value());
+    const auto bytes = buffers.back().bytes();
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(bytes.data()) % (std::size_t{2} << 20), 0U);
+    std::memset(const_cast<std::byte*>(bytes.data()), i + 1, bytes.size());
+  }
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_THAT(buffers[static_cast<std::size_t>(i)].bytes(),
+                testing::Each(static_cast<std::byte>(i + 1)));
+  }
+}
+
 TEST(KvBufferPool, SteadyStateMapsNothing) {
   KvBufferPool pool({.byte_budget = std::size_t{16} << 20});
   for (int i = 0; i < 100; ++i) {
