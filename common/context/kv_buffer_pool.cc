@@ -105,6 +105,7 @@ class KvBufferPool::Arena {
     const std::lock_guard lock(mutex_);
     Stats stats = stats_;
     stats.idle_buffers = idle_.size();
+    stats.limit_bytes = options_.byte_budget;
     return stats;
   }
 

@@ -29,6 +29,7 @@ class KvBufferPool {
     Backing backing = Backing::kPrivate;
   };
   struct Stats {
+    std::size_t limit_bytes = 0;   // the budget
     std::size_t mapped_bytes = 0;  // lent + idle
     std::size_t lent_bytes = 0;
     std::size_t lent_buffers = 0;

@@ -153,6 +153,8 @@ class SnapshotStore {
   absl::Status Expire(SessionHandle session, SessionTimeUs oldest_capture_us) {
     return table_.Expire(session, oldest_capture_us);
   }
+  // Hides all but the newest `keep` versions, at least 1: to make room. NOT_FOUND: not open.
+  absl::Status Trim(SessionHandle session, uint32_t keep) { return table_.Trim(session, keep); }
   // Hides everything and frees the slot. NOT_FOUND: not open.
   absl::Status Close(SessionHandle session) { return table_.Close(session); }
 

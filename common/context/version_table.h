@@ -97,6 +97,7 @@ class VersionTable {
   absl::Status Fence(SessionHandle session, uint64_t epoch);
   absl::Status Reset(SessionHandle session, uint32_t episode);
   absl::Status Expire(SessionHandle session, SessionTimeUs oldest_capture_us);
+  absl::Status Trim(SessionHandle session, uint32_t keep);
   absl::Status Close(SessionHandle session);
   absl::StatusOr<ReaderSlot> RegisterReader(std::string name);
   absl::Status UnregisterReader(ReaderSlot reader);

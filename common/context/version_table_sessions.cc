@@ -104,6 +104,15 @@ absl::Status VersionTable::Expire(SessionHandle handle, SessionTimeUs oldest_cap
   return absl::OkStatus();
 }
 
+absl::Status VersionTable::Trim(SessionHandle handle, uint32_t keep) {
+  const std::lock_guard lock(mutex_);
+  Session* const session = Lookup(handle);
+  if (session == nullptr) return NotOpen(handle);
+  keep = std::max<uint32_t>(keep, 1);
+  if (views_[session->view].cells.size() > keep) Hide(*session, keep);
+  return absl::OkStatus();
+}
+
 absl::Status VersionTable::Close(SessionHandle handle) {
   const std::lock_guard lock(mutex_);
   Session* const session = Lookup(handle);

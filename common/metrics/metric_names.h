@@ -86,6 +86,16 @@ inline constexpr MetricName kSnapshotRefreshSeconds{
 inline constexpr MetricName kRefreshFailuresTotal{
     "automot_refresh_failures_total", "Due refreshes that brought planning no snapshot."};
 
+// Planning: memory.
+inline constexpr MetricName kContextMemoryBytes{
+    "automot_context_memory_bytes", "Bytes of the context versions that planning holds, by scope."};
+inline constexpr MetricName kContextMemoryLimitBytes{
+    "automot_context_memory_limit_bytes",
+    "Budget of context versions, by scope; 0 where a scope has none of its own."};
+inline constexpr MetricName kContextMemoryRefusalsTotal{
+    "automot_context_memory_refusals_total",
+    "Sessions and context versions that did not fit the memory budget."};
+
 // Reasoning.
 inline constexpr MetricName kRefreshesTotal{"automot_refreshes_total",
                                             "Context refreshes by outcome."};
@@ -101,6 +111,13 @@ inline constexpr MetricName kSlowObservationsTotal{"automot_slow_observations_to
 inline constexpr MetricName kSlowObservationsSupersededTotal{
     "automot_slow_observations_superseded_total",
     "Observations replaced by a newer one before their refresh began."};
+inline constexpr MetricName kSnapshotPoolBytes{"automot_snapshot_pool_bytes",
+                                               "Bytes of reasoning's snapshot buffers, by state."};
+inline constexpr MetricName kSnapshotPoolLimitBytes{"automot_snapshot_pool_limit_bytes",
+                                                    "Budget of reasoning's snapshot buffers."};
+inline constexpr MetricName kSnapshotPoolRefusalsTotal{
+    "automot_snapshot_pool_refusals_total",
+    "Snapshot buffers refused by reasoning because the budget was spent."};
 inline constexpr MetricName kAttachments{"automot_attachments",
                                          "Sessions attached to the reasoning service."};
 inline constexpr MetricName kAttachmentsTotal{"automot_attachments_total",

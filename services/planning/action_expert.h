@@ -49,6 +49,8 @@ struct ActionExpertInfo {
   int camera_width = 0;   // camera width that the BEV encoder was made for
   int camera_height = 0;  // and height, before the crop
   lidar::HistogramOptions lidar_histogram;
+  // Keys and values of a usual context in the compact layout; 0: unknown.
+  std::size_t usual_context_bytes = 0;
 };
 
 // Prepare may be called on any thread but the planning thread, also while Plan runs; everything

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/logging/log.h"
@@ -47,10 +48,12 @@ class ContextKeeper::Link final : public context::SnapshotReceiver {
   ContextKeeper* const keeper_;
 };
 
-ContextKeeper::ContextKeeper(ContextStore* store, ActionExpert* expert,
-                             context::SnapshotChannel* channel, const Clock* clock,
-                             PlanningMetrics* metrics, std::function<void()> on_event)
+ContextKeeper::ContextKeeper(ContextStore* store, context::MemoryBudget* memory,
+                             ActionExpert* expert, context::SnapshotChannel* channel,
+                             const Clock* clock, PlanningMetrics* metrics,
+                             std::function<void()> on_event)
     : store_(store),
+      memory_(memory),
       expert_(expert),
       channel_(channel),
       clock_(clock),
@@ -130,6 +133,17 @@ void ContextKeeper::OnSnapshot(Session& session, context::SnapshotPtr snapshot) 
   const context::SnapshotHeader& header = snapshot->header;
   const context::VersionInfo info{header.id, header.capture_time_us,
                                   header.capture_time_us + session.options.simulated_latency_us};
+  auto refusal = context::MemoryBudget::Refusal::kNone;
+  auto charge = Charge(session, snapshot->kv.bytes().size(), &refusal);
+  if (!charge.ok()) {
+    AUTOMOT_LOG(kWarning, "snapshot_refused",
+                {{"session", session.name},
+                 {"version", info.id.version},
+                 {"why", charge.status().ToString()}});
+    return OnRejected(
+        session, info,
+        refusal == context::MemoryBudget::Refusal::kSession ? "memory_session" : "memory_process");
+  }
   auto prepared = expert_->Prepare(snapshot);
   if (!prepared.ok()) {
     AUTOMOT_LOG(kWarning, "snapshot_refused",
@@ -139,10 +153,39 @@ void ContextKeeper::OnSnapshot(Session& session, context::SnapshotPtr snapshot) 
     return OnRejected(session, info, "does_not_fit");
   }
   metrics_->ObserveSnapshot(*snapshot);
-  const context::Rejection rejection =
-      store_->Publish(session.store_handle, info, {std::move(snapshot), *std::move(prepared)});
+  const context::Rejection rejection = store_->Publish(
+      session.store_handle, info, {std::move(snapshot), *std::move(prepared), *std::move(charge)});
   if (rejection == context::Rejection::kNone) return OnPublished(session, info);
   OnRejected(session, info, context::ToString(rejection));
+}
+
+// Under a spent budget versions behind the newest go first, the session's own and then the others';
+// what still does not fit is refused, and the newest serves on (promise 9 of the snapshot path).
+absl::StatusOr<context::MemoryBudget::Charge> ContextKeeper::Charge(
+    const Session& session, std::size_t bytes, context::MemoryBudget::Refusal* refusal) {
+  auto charge = memory_->Take(session.key, bytes, refusal);
+  if (charge.ok()) return charge;
+  MakeRoom(session);
+  charge = memory_->Take(session.key, bytes, refusal);
+  if (charge.ok() || *refusal != context::MemoryBudget::Refusal::kProcess) return charge;
+  MakeRoomEverywhere();
+  return memory_->Take(session.key, bytes, refusal);
+}
+
+// With simulated latency the versions behind the newest are the visible ones: all are needed.
+void ContextKeeper::MakeRoom(const Session& session) {
+  if (session.options.simulated_latency_us != 0) return;
+  store_->Trim(session.store_handle, 1).IgnoreError();
+  store_->Collect();
+}
+
+void ContextKeeper::MakeRoomEverywhere() {
+  std::vector<std::shared_ptr<Link>> links;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, link] : links_) links.push_back(link);
+  }
+  for (const std::shared_ptr<Link>& link : links) MakeRoom(*link->session);
 }
 
 void ContextKeeper::OnPublished(Session& session, const context::VersionInfo& info) {
@@ -176,6 +219,8 @@ void ContextKeeper::OnRefreshFailed(Session& session, SessionTimeUs capture_time
   AUTOMOT_LOG(
       kWarning, "refresh_failed",
       {{"session", session.name}, {"capture_time_us", capture_time_us}, {"why", why.ToString()}});
+  // The lane had no buffer for it: the next one shall find one.
+  if (absl::IsResourceExhausted(why)) MakeRoom(session);
   // ABORTED: the episode or epoch of the refresh has ended. A new producer is asked again.
   if (!absl::IsAborted(why)) NoticeLoss(session, capture_time_us);
 }

@@ -14,6 +14,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/context/memory_budget.h"
 #include "common/context/snapshot_channel.h"
 #include "common/time/clock.h"
 #include "services/planning/action_expert.h"
@@ -26,8 +28,9 @@ class ContextKeeper {
  public:
   // All pointers outlive the keeper. `on_event` is called after each publication, and when a
   // refresh that plans may wait for was lost.
-  ContextKeeper(ContextStore* store, ActionExpert* expert, context::SnapshotChannel* channel,
-                const Clock* clock, PlanningMetrics* metrics, std::function<void()> on_event);
+  ContextKeeper(ContextStore* store, context::MemoryBudget* memory, ActionExpert* expert,
+                context::SnapshotChannel* channel, const Clock* clock, PlanningMetrics* metrics,
+                std::function<void()> on_event);
   ~ContextKeeper();
 
   // Mints an epoch, fences older producers, and asks for snapshots. A failure is retried by
@@ -44,6 +47,10 @@ class ContextKeeper {
   std::shared_ptr<Link> LinkOf(const std::shared_ptr<Session>& session);
   void AttachUnder(Link& link);
   void OnSnapshot(Session& session, context::SnapshotPtr snapshot);
+  absl::StatusOr<context::MemoryBudget::Charge> Charge(const Session& session, std::size_t bytes,
+                                                       context::MemoryBudget::Refusal* refusal);
+  void MakeRoom(const Session& session);
+  void MakeRoomEverywhere();
   void OnPublished(Session& session, const context::VersionInfo& info);
   void OnRejected(Session& session, const context::VersionInfo& info, std::string_view why);
   void OnRefreshFailed(Session& session, SessionTimeUs capture_time_us, const absl::Status& why);
@@ -52,6 +59,7 @@ class ContextKeeper {
   void OfferAgain(SessionState& state);
 
   ContextStore* const store_;
+  context::MemoryBudget* const memory_;
   ActionExpert* const expert_;
   context::SnapshotChannel* const channel_;
   const Clock* const clock_;

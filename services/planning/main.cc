@@ -50,7 +50,8 @@ absl::Status Serve(PlanningProgramFlags& flags, const std::string& isa,
       PlanningEngine::Create(flags.planning.engine, expert.get(), channel.get(), &clock, &metrics));
   metrics.Describe(engine->model(), engine->lane());
   const PrometheusPlanningMetrics::Connection connection(
-      &metrics, {[&] { return engine->load(); }, [&] { return channel->stats(); }});
+      &metrics, {[&] { return engine->load(); }, [&] { return channel->stats(); },
+                 [&] { return engine->memory_stats(); }});
   const rpc::ClientAllowList allow_list(flags.shared.tls);
   const PlanningContext context{engine.get(), &clock, &metrics, &allow_list};
   AUTOMOT_ASSIGN_OR_RETURN(const auto server,

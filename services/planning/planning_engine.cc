@@ -34,6 +34,14 @@ uint32_t RetainedVersions(uint32_t wanted, const SessionOptions& options) {
   return std::clamp(invisible + kEarlyRefreshes + 2, wanted, kMaxRetained);
 }
 
+context::MemoryBudget::Options MemoryOptions(const PlanningEngineOptions& options,
+                                             const ActionExpert& expert) {
+  context::MemoryBudget::Options memory = options.memory;
+  memory.expected_version_bytes =
+      std::max(memory.expected_version_bytes, expert.info().usual_context_bytes);
+  return memory;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PlanningEngine>> PlanningEngine::Create(
@@ -53,9 +61,9 @@ absl::StatusOr<std::unique_ptr<PlanningEngine>> PlanningEngine::Create(
   AUTOMOT_ASSIGN_OR_RETURN(engine->pipeline_, PlanPipeline::Create(engine->store_.get(), expert,
                                                                    metrics, options.session_limit));
   engine->loop_ = std::make_unique<PlanningLoop>(options.loop, engine->pipeline_.get(), clock);
-  engine->keeper_ =
-      std::make_unique<ContextKeeper>(engine->store_.get(), expert, channel, clock, metrics,
-                                      [loop = engine->loop_.get()] { loop->Poke(); });
+  engine->keeper_ = std::make_unique<ContextKeeper>(engine->store_.get(), &engine->memory_, expert,
+                                                    channel, clock, metrics,
+                                                    [loop = engine->loop_.get()] { loop->Poke(); });
   engine->maintenance_ = std::thread([raw = engine.get()] { raw->MaintenanceThread(); });
   return engine;
 }
@@ -68,7 +76,8 @@ PlanningEngine::PlanningEngine(const PlanningEngineOptions& options, ActionExper
       channel_(channel),
       clock_(clock),
       metrics_(metrics),
-      sessions_(options.session_limit) {}
+      sessions_(options.session_limit),
+      memory_(MemoryOptions(options, *expert)) {}
 
 PlanningEngine::~PlanningEngine() {
   draining_.store(true, std::memory_order_release);
@@ -87,6 +96,14 @@ PlanningEngine::~PlanningEngine() {
 
 absl::StatusOr<std::shared_ptr<Session>> PlanningEngine::OpenNew(const std::string& name,
                                                                  const SessionOptions& options) {
+  AUTOMOT_RETURN_IF_ERROR(memory_.Open());
+  auto session = OpenAdmitted(name, options);
+  if (!session.ok()) memory_.Close();
+  return session;
+}
+
+absl::StatusOr<std::shared_ptr<Session>> PlanningEngine::OpenAdmitted(
+    const std::string& name, const SessionOptions& options) {
   AUTOMOT_ASSIGN_OR_RETURN(std::string token, NewToken());
   AUTOMOT_ASSIGN_OR_RETURN(auto histogram,
                            lidar::HistogramBuilder::Create(expert_->info().lidar_histogram));
@@ -194,6 +211,7 @@ bool PlanningEngine::ForgetIf(const std::shared_ptr<Session>& session,
   keeper_->Detach(*session);
   store_->Close(session->store_handle).IgnoreError();
   sessions_.Erase(*session);
+  memory_.Close();
   metrics_->SetSessions(sessions_.size());
   loop_->Poke();  // parked plans of the session end
   return true;

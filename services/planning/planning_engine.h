@@ -33,6 +33,7 @@ struct PlanningEngineOptions {
   uint32_t retained_versions = 4;
   absl::Duration session_lease = absl::Minutes(10);  // wall time without a request
   absl::Duration park_limit = absl::Seconds(10);  // wall time that a plan waits on purpose at most
+  context::MemoryBudget::Options memory;  // of contexts; the expert says what a usual one takes
   PlanningLoop::Options loop;
 };
 
@@ -105,6 +106,7 @@ class PlanningEngine {
 
   absl::StatusOr<SessionStatus> GetSessionStatus(const std::string& name);
   PlanningLoop::Load load() const { return loop_->load(); }
+  context::MemoryBudget::Stats memory_stats() const { return memory_.stats(); }
   uint32_t session_count() const { return sessions_.size(); }
   const PlanningEngineOptions& options() const { return options_; }
   const ActionExpertInfo& model() const { return expert_->info(); }
@@ -121,6 +123,8 @@ class PlanningEngine {
 
   absl::StatusOr<std::shared_ptr<Session>> OpenNew(const std::string& name,
                                                    const SessionOptions& options);
+  absl::StatusOr<std::shared_ptr<Session>> OpenAdmitted(const std::string& name,
+                                                        const SessionOptions& options);
   absl::StatusOr<std::unique_ptr<PlanWork>> Ingest(const std::shared_ptr<Session>& session,
                                                    PlanCall& call);
   absl::Status IngestUnder(Session& session, PlanCall& call, PlanWork* work)
@@ -141,6 +145,7 @@ class PlanningEngine {
   PlanningMetrics* const metrics_;
 
   SessionTable sessions_;
+  context::MemoryBudget memory_;
   std::unique_ptr<ContextStore> store_;
   std::unique_ptr<ContextKeeper> keeper_;
   std::unique_ptr<PlanPipeline> pipeline_;

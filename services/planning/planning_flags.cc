@@ -68,6 +68,10 @@ void AddPlanningFlags(CLI::App& app, PlanningFlags& flags) {
                  "Snapshots kept per session")
       ->check(CLI::Range(2, 16))
       ->capture_default_str();
+  app.add_option("--session-memory-mib", flags.session_memory_mib,
+                 "Budget of one session's snapshots; 0: the process's alone")
+      ->check(CLI::Range(0.0, 4194304.0))
+      ->capture_default_str();
   app.add_option("--queue-capacity", flags.engine.loop.queue_capacity,
                  "Plans accepted and not answered, parked ones included")
       ->check(CLI::Range(1, 1 << 20))
@@ -84,6 +88,9 @@ void ApplyShared(const ModelFlags& model, const ServerFlags& server, PlanningFla
   flags.expert.device = model.device;
   flags.expert.bidirectional_instruction = model.bidirectional_instruction;
   flags.expert.use_ema = model.use_ema;
+  flags.engine.memory.process_bytes = server.snapshot_memory_bytes();
+  flags.engine.memory.session_bytes =
+      static_cast<std::size_t>(flags.session_memory_mib * static_cast<double>(1 << 20));
   flags.server.tls = server.tls;
   flags.server.drain_deadline = server.drain();
 }

@@ -18,6 +18,7 @@ struct PlanningFlags {
   TorchActionExpertOptions expert;
   PlanningEngineOptions engine;
   PlanningServerOptions server;
+  double session_memory_mib = 0.0;
 };
 
 // What only the planning service has; automot-serve takes these too. The structs outlive the parse.

@@ -36,13 +36,15 @@ constexpr std::array<const char*, kReasonCount> kReasons = {
     "half_sweep",   "short_history", "time_jump",  "context_from_future", "fallback",
     "modality_skew"};
 
-// The store's rejections, then the two of the keeper and of whoever is added later.
+// The store's rejections, then those of the keeper and of whoever is added later.
 std::vector<std::string> RejectionReasons() {
   std::vector<std::string> reasons;
   for (int i = 1; i < context::kRejectionCount; ++i) {
     reasons.emplace_back(context::ToString(static_cast<context::Rejection>(i)));
   }
   reasons.emplace_back("does_not_fit");
+  reasons.emplace_back("memory_session");
+  reasons.emplace_back("memory_process");
   reasons.emplace_back("other");
   return reasons;
 }
@@ -104,6 +106,12 @@ PrometheusPlanningMetrics::Snapshots::Snapshots(metrics::Registry* registry)
           {{"stage", {"queue", "encode", "prefill", "decision", "total"}}})),
       refresh_failures(registry->AddCounters(names::kRefreshFailuresTotal)) {}
 
+PrometheusPlanningMetrics::Memory::Memory(metrics::Registry* registry)
+    : bytes(registry->AddPolled(names::kContextMemoryBytes, PolledFamily::Type::kGauge)),
+      limits(registry->AddPolled(names::kContextMemoryLimitBytes, PolledFamily::Type::kGauge)),
+      refusals(
+          registry->AddPolled(names::kContextMemoryRefusalsTotal, PolledFamily::Type::kCounter)) {}
+
 PrometheusPlanningMetrics::PrometheusPlanningMetrics(metrics::Registry* registry,
                                                      const Clock* clock)
     : registry_(registry),
@@ -113,7 +121,8 @@ PrometheusPlanningMetrics::PrometheusPlanningMetrics(metrics::Registry* registry
       answers_(registry),
       load_(registry),
       link_(registry),
-      snapshots_(registry) {}
+      snapshots_(registry),
+      memory_(registry) {}
 
 void PrometheusPlanningMetrics::Describe(const ActionExpertInfo& model, context::Lane lane) {
   registry_->AddInfo(names::kModelInfo,
@@ -124,6 +133,7 @@ void PrometheusPlanningMetrics::Describe(const ActionExpertInfo& model, context:
 }
 
 void PrometheusPlanningMetrics::SetSources(const Sources& sources) {
+  SetMemorySource(sources.memory);
   const auto poll = [](PolledFamily* family, const auto& source, auto read) {
     if (!source) return family->SetSource(nullptr);
     family->SetSource([source, read]() -> Samples { return read(source()); });
@@ -154,6 +164,31 @@ void PrometheusPlanningMetrics::SetSources(const Sources& sources) {
     return {{{{"outcome", "submitted"}}, static_cast<double>(stats.observations_submitted)},
             {{{"outcome", "superseded"}}, static_cast<double>(stats.observations_superseded)},
             {{{"outcome", "dropped"}}, static_cast<double>(stats.observations_dropped)}};
+  });
+}
+
+void PrometheusPlanningMetrics::SetMemorySource(
+    const std::function<context::MemoryBudget::Stats()>& source) {
+  const auto poll = [&source](PolledFamily* family, auto read) {
+    if (!source) return family->SetSource(nullptr);
+    family->SetSource([source, read]() -> Samples { return read(source()); });
+  };
+  using Stats = context::MemoryBudget::Stats;
+  const auto sample = [](const char* label, const char* value, uint64_t count) {
+    return PolledFamily::Sample{{{label, value}}, static_cast<double>(count)};
+  };
+  poll(memory_.bytes, [sample](const Stats& stats) -> Samples {
+    return {sample("scope", "process", stats.used_bytes),
+            sample("scope", "largest_session", stats.largest_session_bytes)};
+  });
+  poll(memory_.limits, [sample](const Stats& stats) -> Samples {
+    return {sample("scope", "process", stats.process_limit_bytes),
+            sample("scope", "session", stats.session_limit_bytes)};
+  });
+  poll(memory_.refusals, [sample](const Stats& stats) -> Samples {
+    return {sample("refused", "session", stats.sessions_refused),
+            sample("refused", "version_by_process", stats.versions_refused_by_process),
+            sample("refused", "version_by_session", stats.versions_refused_by_session)};
   });
 }
 

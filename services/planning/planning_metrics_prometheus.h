@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/context/memory_budget.h"
 #include "common/metrics/loop_metrics.h"
 #include "common/metrics/registry.h"
 #include "common/time/clock.h"
@@ -19,10 +20,11 @@ namespace automot::planning {
 
 class PrometheusPlanningMetrics final : public PlanningMetrics {
  public:
-  // Asked for at each scrape, on the scrape's thread; either may be empty.
+  // Asked for at each scrape, on the scrape's thread; each may be empty.
   struct Sources {
-    std::function<PlanningLoop::Load()> load;        // of the engine
-    std::function<context::LinkStats()> link_stats;  // of the channel
+    std::function<PlanningLoop::Load()> load;                        // of the engine
+    std::function<context::LinkStats()> link_stats;                  // of the channel
+    std::function<context::MemoryBudget::Stats()> memory = nullptr;  // of the engine
   };
 
   // `registry` and `clock` must outlive the metrics.
@@ -106,7 +108,15 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
     metrics::CounterFamily* const refresh_failures;
   };
 
+  struct Memory {
+    explicit Memory(metrics::Registry* registry);
+    metrics::PolledFamily* const bytes;
+    metrics::PolledFamily* const limits;
+    metrics::PolledFamily* const refusals;
+  };
+
   void SetSources(const Sources& sources);
+  void SetMemorySource(const std::function<context::MemoryBudget::Stats()>& source);
   void ObserveContext(const PlanWork& work);
   void ObserveStages(const PlanWork& work, std::size_t rate, absl::Duration now);
 
@@ -117,6 +127,7 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
   Load load_;
   Link link_;
   Snapshots snapshots_;
+  Memory memory_;
 };
 
 }  // namespace automot::planning

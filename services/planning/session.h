@@ -15,6 +15,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/context/memory_budget.h"
 #include "common/context/snapshot_channel.h"
 #include "common/context/snapshot_store.h"
 #include "common/control/trajectory_follower.h"
@@ -32,6 +33,7 @@ namespace automot::planning {
 struct ServedContext {
   context::SnapshotPtr snapshot;
   std::unique_ptr<const PreparedContext> prepared;
+  context::MemoryBudget::Charge charge = {};
 };
 using ContextStore = context::SnapshotStore<ServedContext>;
 

@@ -98,7 +98,7 @@ absl::StatusOr<int64_t> UsualPrefixTokens(const model::ModelGeometry& geometry,
 class TorchActionExpert final : public ActionExpert {
  public:
   TorchActionExpert(const TorchActionExpertOptions& options, const model::Checkpoint& checkpoint,
-                    std::unique_ptr<const model::Tokenizer> tokenizer,
+                    int64_t usual_tokens, std::unique_ptr<const model::Tokenizer> tokenizer,
                     std::unique_ptr<const model::BevEncoder> bev,
                     std::unique_ptr<const model::ActionModel> model)
       : options_(options),
@@ -108,7 +108,10 @@ class TorchActionExpert final : public ActionExpert {
         model_(std::move(model)),
         no_camera_(
             at::zeros({1, bev_->geometry().image_rows, bev_->geometry().image_cols, 3}, at::kByte)),
-        no_lidar_(at::zeros({1, 1, kLidarBins, kLidarBins}, at::kByte)) {}
+        no_lidar_(at::zeros({1, 1, kLidarBins, kLidarBins}, at::kByte)),
+        usual_tokens_(usual_tokens) {
+    info_.usual_context_bytes = OwnLayout(ContextLayout::Kind::kCompact).total_bytes();
+  }
 
   const ActionExpertInfo& info() const override { return info_; }
   absl::StatusOr<std::unique_ptr<const PreparedContext>> Prepare(
@@ -118,6 +121,7 @@ class TorchActionExpert final : public ActionExpert {
                     PlanOutput* output) override;
 
  private:
+  ContextLayout OwnLayout(ContextLayout::Kind kind) const;
   context::SnapshotExpectation ExpectationFor(const context::SnapshotHeader& header) const;
   absl::StatusOr<at::Tensor> BevFeature(const PlanFeatures& features) const;
   absl::StatusOr<model::ActionOutput> Run(const model::ActionInputs& inputs,
@@ -128,12 +132,13 @@ class TorchActionExpert final : public ActionExpert {
   absl::Status WarmUpAt(int tokens);
 
   const TorchActionExpertOptions options_;
-  const ActionExpertInfo info_;
+  ActionExpertInfo info_;  // constant once constructed
   const std::unique_ptr<const model::Tokenizer> tokenizer_;
   const std::unique_ptr<const model::BevEncoder> bev_;
   const std::unique_ptr<const model::ActionModel> model_;
   const at::Tensor no_camera_;                     // [1, image_rows, image_cols, 3], uint8
   const at::Tensor no_lidar_;                      // [1, 1, 256, 256], uint8
+  const int64_t usual_tokens_;                     // of a prefix
   model::StepStorage storage_;                     // of the planning thread's tensors, once warm
   std::unique_ptr<model::CudaStepGraphs> graphs_;  // null on the CPU
 };
@@ -144,14 +149,27 @@ void TorchActionExpert::UseOwnThreads() const {
   if (!std::exchange(done, true)) at::set_num_threads(options_.threads);
 }
 
+// Of a usual context in the expert's own element type.
+ContextLayout TorchActionExpert::OwnLayout(ContextLayout::Kind kind) const {
+  const auto form =
+      kind == ContextLayout::Kind::kFull ? model::ContextForm::kFull : model::ContextForm::kCompact;
+  const model::ContextDims dims = model::DimsOf(model_->geometry(), form);
+  return {.kind = kind,
+          .element_type = model_->options().model.dtype == at::kBFloat16
+                              ? ContextLayout::ElementType::kBFloat16
+                              : ContextLayout::ElementType::kFloat32,
+          .layers = static_cast<int>(dims.layers),
+          .tokens = static_cast<int>(usual_tokens_),
+          .kv_heads = static_cast<int>(dims.kv_heads),
+          .k_head_dim = static_cast<int>(dims.key_dim),
+          .v_head_dim = static_cast<int>(dims.value_dim)};
+}
+
 // Everything that must be the same for keys and values to mean the same to this model (semantics
 // 2). Identity and fencing are the store's business.
 context::SnapshotExpectation TorchActionExpert::ExpectationFor(
     const context::SnapshotHeader& header) const {
   const model::ModelGeometry& geometry = model_->geometry();
-  const auto form = header.layout.kind == ContextLayout::Kind::kFull ? model::ContextForm::kFull
-                                                                     : model::ContextForm::kCompact;
-  const model::ContextDims dims = model::DimsOf(geometry, form);
   context::SnapshotExpectation expected;
   expected.session = header.id.session;
   expected.episode = header.id.episode;
@@ -160,14 +178,7 @@ context::SnapshotExpectation TorchActionExpert::ExpectationFor(
   expected.prompt_template = std::string(model::kPromptTemplate);
   expected.instruction_mask = options_.bidirectional_instruction ? "bidirectional" : "causal";
   expected.history_spacing_s = geometry.driving.history_spacing_s;
-  expected.layout = ContextLayout{.kind = header.layout.kind,
-                                  .element_type = model_->options().model.dtype == at::kBFloat16
-                                                      ? ContextLayout::ElementType::kBFloat16
-                                                      : ContextLayout::ElementType::kFloat32,
-                                  .layers = static_cast<int>(dims.layers),
-                                  .kv_heads = static_cast<int>(dims.kv_heads),
-                                  .k_head_dim = static_cast<int>(dims.key_dim),
-                                  .v_head_dim = static_cast<int>(dims.value_dim)};
+  expected.layout = OwnLayout(header.layout.kind);
   return expected;
 }
 
@@ -279,7 +290,7 @@ absl::Status TorchActionExpert::WarmUpAt(int tokens) {
 // Prefixes differ by a few words of the instruction: lengths around the usual one meet every size
 // of block (docs/decisions/0014-step-storage.md).
 absl::Status TorchActionExpert::WarmUp() {
-  AUTOMOT_ASSIGN_OR_RETURN(const int64_t usual, UsualPrefixTokens(model_->geometry(), *tokenizer_));
+  const int64_t usual = usual_tokens_;
   if (model_->options().model.device.is_cuda()) {
     const model::StepBuckets buckets{.batches = {1}, .prefixes = {usual, usual * 5 / 4}};
     AUTOMOT_ASSIGN_OR_RETURN(graphs_, model::CudaStepGraphs::Capture(*model_, buckets));
@@ -318,7 +329,9 @@ absl::StatusOr<std::unique_ptr<ActionExpert>> LoadTorchActionExpert(
   AUTOMOT_ASSIGN_OR_RETURN(auto bev, model::BevEncoder::Load(*checkpoint, model_options));
   AUTOMOT_ASSIGN_OR_RETURN(
       auto model, model::ActionModel::Load(*checkpoint, *tokenizer, {.model = model_options}));
-  return std::make_unique<TorchActionExpert>(options, *checkpoint, std::move(tokenizer),
+  AUTOMOT_ASSIGN_OR_RETURN(const int64_t usual,
+                           UsualPrefixTokens(checkpoint->geometry(), *tokenizer));
+  return std::make_unique<TorchActionExpert>(options, *checkpoint, usual, std::move(tokenizer),
                                              std::move(bev), std::move(model));
 }
 

@@ -86,6 +86,7 @@ std::optional<SnapshotId> ReasoningEngine::BeginSnapshot(const RefreshJob& job) 
 
 void ReasoningEngine::EndRefresh(const RefreshJob& job,
                                  const absl::StatusOr<ContextRefresh::Result>& result) {
+  events_->OnMemory(pool_.stats());
   if (!result.ok()) return Fail(job, result.status());
   std::vector<AttachmentPtr> listeners;
   bool wanted = false;

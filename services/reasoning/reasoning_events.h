@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/context/context_snapshot.h"
+#include "common/context/kv_buffer_pool.h"
 #include "common/context/snapshot_channel.h"
 #include "services/reasoning/understanding_expert.h"
 
@@ -35,6 +36,8 @@ class ReasoningEvents {
                                const absl::Status& /*why*/) {}
   virtual void OnDecisionFailed(const context::AttachRequest& /*owner*/,
                                 const absl::Status& /*why*/) {}
+  // A refresh ended, and this is what snapshots take now.
+  virtual void OnMemory(const context::KvBufferPool::Stats& /*pool*/) {}
   // A scene question ended: refused, or after `seconds` from its arrival.
   virtual void OnAnswered(double /*seconds*/, const absl::Status& /*status*/) {}
 

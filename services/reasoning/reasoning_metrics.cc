@@ -30,6 +30,11 @@ PrometheusReasoningEvents::Sessions::Sessions(metrics::Registry* registry)
       observations(registry->AddCounters(names::kSlowObservationsTotal)),
       superseded(registry->AddCounters(names::kSlowObservationsSupersededTotal)) {}
 
+PrometheusReasoningEvents::Memory::Memory(metrics::Registry* registry)
+    : bytes(registry->AddGauges(names::kSnapshotPoolBytes, {{"state", {"lent", "idle"}}})),
+      limit(registry->AddGauges(names::kSnapshotPoolLimitBytes)),
+      refusals(registry->AddCounters(names::kSnapshotPoolRefusalsTotal)) {}
+
 PrometheusReasoningEvents::Questions::Questions(metrics::Registry* registry)
     : seconds(registry->AddHistograms(names::kAskSeconds, &metrics::kLatencyBounds)),
       outcomes(registry->AddCounters(names::kAsksTotal, {metrics::CodeLabel()})) {}
@@ -41,7 +46,8 @@ PrometheusReasoningEvents::PrometheusReasoningEvents(metrics::Registry* registry
       loop_(registry, "reasoning", {"queue", "encode", "prefill", "decision", "total"}),
       refreshes_(registry),
       sessions_(registry),
-      questions_(registry) {}
+      questions_(registry),
+      memory_(registry) {}
 
 void PrometheusReasoningEvents::OnReady(const absl::StatusOr<UnderstandingExpertInfo>& expert) {
   loop_.SetReady(expert.ok());
@@ -137,6 +143,15 @@ void PrometheusReasoningEvents::OnDecisionFailed(const context::AttachRequest& o
   refreshes_.decision_failures->At().Add();
   AUTOMOT_LOG(kWarning, "decision_failed",
               {{"session", owner.session_name}, {"why", why.ToString()}});
+}
+
+void PrometheusReasoningEvents::OnMemory(const context::KvBufferPool::Stats& pool) {
+  const std::lock_guard lock(memory_mutex_);
+  memory_.bytes->At({0}).Set(static_cast<double>(pool.lent_bytes));
+  memory_.bytes->At({1}).Set(static_cast<double>(pool.mapped_bytes - pool.lent_bytes));
+  memory_.limit->At().Set(static_cast<double>(pool.limit_bytes));
+  memory_.refusals->At().Add(pool.refusals - memory_.refusals_counted);
+  memory_.refusals_counted = pool.refusals;
 }
 
 void PrometheusReasoningEvents::OnAnswered(double seconds, const absl::Status& status) {

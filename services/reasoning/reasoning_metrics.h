@@ -29,6 +29,7 @@ class PrometheusReasoningEvents final : public ReasoningEvents {
                    uint64_t vision_cache_hits) override;
   void OnRefreshFailed(const context::AttachRequest& owner, const absl::Status& why) override;
   void OnDecisionFailed(const context::AttachRequest& owner, const absl::Status& why) override;
+  void OnMemory(const context::KvBufferPool::Stats& pool) override;
   void OnAnswered(double seconds, const absl::Status& status) override;
 
  private:
@@ -49,6 +50,13 @@ class PrometheusReasoningEvents final : public ReasoningEvents {
     metrics::CounterFamily* const observations;
     metrics::CounterFamily* const superseded;
   };
+  struct Memory {
+    explicit Memory(metrics::Registry* registry);
+    metrics::GaugeFamily* const bytes;
+    metrics::GaugeFamily* const limit;
+    metrics::CounterFamily* const refusals;
+    uint64_t refusals_counted = 0;  // under memory_mutex_
+  };
   struct Questions {
     explicit Questions(metrics::Registry* registry);
     metrics::HistogramFamily* const seconds;
@@ -61,6 +69,8 @@ class PrometheusReasoningEvents final : public ReasoningEvents {
   Refreshes refreshes_;
   Sessions sessions_;
   Questions questions_;
+  std::mutex memory_mutex_;
+  Memory memory_;
   std::mutex pace_mutex_;  // for loop_.ObservePace
 };
 

@@ -64,7 +64,8 @@ absl::Status Serve(const serve::ServeFlags& flags, const std::string& isa,
   planning_metrics.Describe(planning_engine->model(), planning_engine->lane());
   const planning::PrometheusPlanningMetrics::Connection connection(
       &planning_metrics,
-      {[&] { return planning_engine->load(); }, [&] { return reasoning_engine.stats(); }});
+      {[&] { return planning_engine->load(); }, [&] { return reasoning_engine.stats(); },
+       [&] { return planning_engine->memory_stats(); }});
   const rpc::ClientAllowList allow_list(flags.shared.tls);
   const planning::PlanningContext context{planning_engine.get(), &clock, &planning_metrics,
                                           &allow_list};

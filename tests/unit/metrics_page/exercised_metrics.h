@@ -26,7 +26,8 @@ class ExercisedMetrics {
   reasoning::PrometheusReasoningEvents reasoning_{&registry_, &clock_};
   planning::PrometheusPlanningMetrics::Connection connection_{
       &planning_,
-      {[] { return planning::PlanningLoop::Load(); }, [] { return context::LinkStats(); }}};
+      {[] { return planning::PlanningLoop::Load(); }, [] { return context::LinkStats(); },
+       [] { return context::MemoryBudget::Stats(); }}};
 };
 
 }  // namespace automot::metrics

@@ -217,6 +217,17 @@ TEST_F(SnapshotStoreTest, ExpireHidesOnlyWhatIsOlder) {
   EXPECT_EQ(Publish(4), Rejection::kNone);
 }
 
+TEST_F(SnapshotStoreTest, TrimKeepsTheNewestAndNeverTakesTheLast) {
+  for (uint64_t version = 1; version <= 3; ++version) Publish(version);
+  ASSERT_TRUE(store_->Trim(session_, 2).ok());
+  EXPECT_FALSE(store_->Specific(session_, reader_, Info(1).id));
+  EXPECT_EQ(store_->Retained(session_), 2U);
+  ASSERT_TRUE(store_->Trim(session_, 0).ok());
+  EXPECT_EQ(store_->Retained(session_), 1U);
+  EXPECT_EQ(Latest().id().version, 3U);
+  EXPECT_EQ(Publish(4), Rejection::kNone);
+}
+
 TEST_F(SnapshotStoreTest, CountsWhatASessionRetains) {
   EXPECT_EQ(store_->Retained(session_), 0U);
   for (uint64_t version = 1; version <= 5; ++version) Publish(version);
