@@ -1,5 +1,6 @@
 #include "common/context/snapshot_assembler.h"
 
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -36,6 +37,8 @@ struct SnapshotAssembler::Progress {
   }
 
   ContextSnapshot snapshot;
+  bool mapped = false;             // chunks lie in place: the snapshot's buffer may be read-only
+  std::optional<KvBuffer> source;  // to copy from, where the mapping cannot be kept
   ManifestHasher hasher;
   // The place reached: where the next chunk must begin.
   uint32_t next_layer = 0;
@@ -60,7 +63,34 @@ absl::Status SnapshotAssembler::Begin(const SnapshotHeader& header,
   HeaderVerdict verdict = CheckHeader(header, expected);
   last_header_refusal_ = verdict.refusal;
   if (!verdict.status.ok()) return Refuse(AssemblyRefusal::kHeader, std::move(verdict.status));
-  absl::StatusOr<KvBuffer> buffer = pool_->Acquire(header.layout);
+  return Start(header, expected, pool_->Acquire(header.layout), replaced);
+}
+
+absl::Status SnapshotAssembler::BeginMapped(const SnapshotHeader& header,
+                                            const SnapshotExpectation& expected, KvBuffer mapped,
+                                            bool keep) {
+  const bool replaced = std::exchange(progress_, nullptr) != nullptr;
+  HeaderVerdict verdict = CheckHeader(header, expected);
+  last_header_refusal_ = verdict.refusal;
+  if (!verdict.status.ok()) return Refuse(AssemblyRefusal::kHeader, std::move(verdict.status));
+  if (mapped.empty() || mapped.layout() != header.layout) {
+    return Refuse(AssemblyRefusal::kNoBuffer,
+                  absl::InvalidArgumentError(
+                      absl::StrCat("the mapped buffer has layout (", mapped.layout().ToString(),
+                                   "), the header (", header.layout.ToString(), ")")));
+  }
+  absl::StatusOr<KvBuffer> pooled;
+  if (!keep) pooled = pool_->Acquire(header.layout);
+  AUTOMOT_RETURN_IF_ERROR(
+      Start(header, expected, keep ? std::move(mapped) : std::move(pooled), replaced));
+  progress_->mapped = true;
+  if (!keep) progress_->source = std::move(mapped);
+  return absl::OkStatus();
+}
+
+absl::Status SnapshotAssembler::Start(const SnapshotHeader& header,
+                                      const SnapshotExpectation& expected,
+                                      absl::StatusOr<KvBuffer> buffer, bool replaced) {
   if (!buffer.ok()) return Refuse(AssemblyRefusal::kNoBuffer, buffer.status());
   progress_ = std::make_unique<Progress>(header, expected.session_name);
   progress_->snapshot.kv = *std::move(buffer);
@@ -97,14 +127,20 @@ absl::Status SnapshotAssembler::CheckPlace(const ChunkSpec& chunk) {
                                        ", offset ", at.next_offset, " is due")));
 }
 
+absl::Status SnapshotAssembler::CheckChunk(const ChunkSpec& chunk, bool mapped) {
+  last_refusal_ = AssemblyRefusal::kNone;
+  if (progress_ == nullptr || progress_->mapped != mapped) {
+    return Refuse(AssemblyRefusal::kUnexpected,
+                  absl::FailedPreconditionError(
+                      absl::StrCat(Describe(chunk), mapped ? " in shared memory" : " by value",
+                                   " without a header that says so")));
+  }
+  return CheckPlace(chunk);
+}
+
 absl::Status SnapshotAssembler::Add(const ChunkSpec& chunk,
                                     std::span<const std::span<const std::byte>> pieces) {
-  last_refusal_ = AssemblyRefusal::kNone;
-  if (progress_ == nullptr) {
-    return Refuse(AssemblyRefusal::kUnexpected, absl::FailedPreconditionError(absl::StrCat(
-                                                    Describe(chunk), " without a header")));
-  }
-  AUTOMOT_RETURN_IF_ERROR(CheckPlace(chunk));
+  AUTOMOT_RETURN_IF_ERROR(CheckChunk(chunk, false));
   uint64_t received = 0;
   for (std::span<const std::byte> piece : pieces) received += piece.size();
   if (received != chunk.bytes) {
@@ -115,7 +151,24 @@ absl::Status SnapshotAssembler::Add(const ChunkSpec& chunk,
   std::byte* const to =
       progress_->snapshot.kv.Tensor(static_cast<int>(chunk.layer), chunk.tensor).data() +
       chunk.offset_bytes;
-  if (const uint64_t hash = CopyAndHashChunk(pieces, to); hash != chunk.hash) {
+  return Accept(chunk, CopyAndHashChunk(pieces, to));
+}
+
+absl::Status SnapshotAssembler::AddMapped(const ChunkSpec& chunk) {
+  AUTOMOT_RETURN_IF_ERROR(CheckChunk(chunk, true));
+  const KvBuffer& source = progress_->source ? *progress_->source : progress_->snapshot.kv;
+  const std::span<const std::byte> bytes =
+      source.Tensor(static_cast<int>(chunk.layer), chunk.tensor)
+          .subspan(chunk.offset_bytes, chunk.bytes);
+  if (!progress_->source) return Accept(chunk, HashChunk(bytes));
+  std::byte* const to =
+      progress_->snapshot.kv.Tensor(static_cast<int>(chunk.layer), chunk.tensor).data() +
+      chunk.offset_bytes;
+  return Accept(chunk, CopyAndHashChunk(std::span(&bytes, 1), to));
+}
+
+absl::Status SnapshotAssembler::Accept(const ChunkSpec& chunk, uint64_t hash) {
+  if (hash != chunk.hash) {
     return Refuse(AssemblyRefusal::kChunkHash,
                   absl::DataLossError(absl::StrCat(Describe(chunk), " has hash ", absl::Hex(hash),
                                                    ", announced ", absl::Hex(chunk.hash))));

@@ -6,6 +6,9 @@
 // decision is compared before the snapshot exists for anybody else. After a refusal the assembler
 // waits for the next header: the snapshot in progress is gone and its buffer is back in the pool.
 //
+// Chunks that lie in a mapped buffer already are verified in place, without a copy; or copied into
+// a pooled buffer where the mapping cannot be kept.
+//
 // Not thread-safe: one per stream, on the link thread. The pool must outlive it.
 #pragma once
 
@@ -53,6 +56,14 @@ class SnapshotAssembler {
   absl::Status Add(const ChunkSpec& chunk, std::span<const std::byte> bytes) {
     return Add(chunk, std::span<const std::span<const std::byte>>(&bytes, 1));
   }
+
+  // As Begin, for keys and values that lie in `mapped`. `keep`: the snapshot keeps that buffer and
+  // nothing is written to it; else the bytes are copied. INVALID_ARGUMENT: another layout.
+  absl::Status BeginMapped(const SnapshotHeader& header, const SnapshotExpectation& expected,
+                           KvBuffer mapped, bool keep);
+  // Verifies one chunk of the mapped buffer.
+  absl::Status AddMapped(const ChunkSpec& chunk);
+
   // The complete, verified, immutable snapshot.
   absl::StatusOr<SnapshotPtr> Finish(const SnapshotTrailer& trailer);
   // Drops the snapshot in progress, if any: the link broke.
@@ -67,7 +78,11 @@ class SnapshotAssembler {
   struct Progress;
 
   absl::Status Refuse(AssemblyRefusal refusal, absl::Status status);
+  absl::Status Start(const SnapshotHeader& header, const SnapshotExpectation& expected,
+                     absl::StatusOr<KvBuffer> buffer, bool replaced);
+  absl::Status CheckChunk(const ChunkSpec& chunk, bool mapped);
   absl::Status CheckPlace(const ChunkSpec& chunk);
+  absl::Status Accept(const ChunkSpec& chunk, uint64_t hash);
 
   KvBufferPool* const pool_;
   std::unique_ptr<Progress> progress_;  // null: waiting for a header

@@ -278,6 +278,11 @@ absl::StatusOr<context::KvBuffer> RegionClient::Borrow(uint64_t subscription, co
                                   std::move(loan));
 }
 
+void RegionClient::Return(const RegionUse& use) {
+  shared_->Say(
+      {.kind = RegionMessageKind::kRelease, .region = use.region, .generation = use.generation});
+}
+
 void RegionClient::EndSubscription(uint64_t subscription, uint64_t received) {
   shared_->Say({.kind = RegionMessageKind::kEnd, .region = subscription, .value = received});
 }

@@ -9,6 +9,7 @@
 // client's own notices the end of the connection and says what could not be said at once.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -63,12 +64,17 @@ class RegionClient {
   // destructor. To be called once, before the client is shared.
   void WatchEnd(std::function<void()> on_end);
 
+  // A number for a subscription that this connection has not used yet.
+  uint64_t MintSubscription() { return next_subscription_.fetch_add(1, std::memory_order_relaxed); }
+
   // The bytes of `use` as a read-only buffer: write to none of its spans. `subscription` is what
   // the uses are counted under. INVALID_ARGUMENT, FAILED_PRECONDITION or DATA_LOSS with `refusal`
   // set; the use is then given back. UNAVAILABLE: the connection has ended.
   absl::StatusOr<context::KvBuffer> Borrow(uint64_t subscription, const RegionUse& use,
                                            const context::ContextLayout& layout,
                                            PlaceRefusal* refusal);
+  // Gives a use back that was never borrowed.
+  void Return(const RegionUse& use);
   // After the last Borrow of a subscription: `received` uses came, what was lent after them is
   // lost.
   void EndSubscription(uint64_t subscription, uint64_t received);
@@ -87,6 +93,7 @@ class RegionClient {
 
   const std::shared_ptr<Shared> shared_;
   const std::string token_;
+  std::atomic<uint64_t> next_subscription_{1};
   std::thread thread_;
 };
 

@@ -2,7 +2,16 @@
 
 #include <sys/socket.h>
 
+#include "absl/strings/str_cat.h"
+
 namespace automot::shared_memory {
+
+RegionLoans::~RegionLoans() { consumer_->CloseAccount(number_); }
+
+void RegionLoans::NotifyOnRoom(std::function<void()> on_room) {
+  const std::lock_guard lock(mutex_);
+  on_room_ = std::move(on_room);
+}
 
 LendOutcome RegionLoans::Lend(const context::SnapshotPtr& snapshot) {
   return consumer_->Lend(number_, snapshot);
@@ -22,11 +31,25 @@ void RegionLoans::Notify() {
   if (on_room_) on_room_();
 }
 
-std::shared_ptr<RegionLoans> RegionConsumer::Open(uint64_t number, std::function<void()> on_room) {
-  auto loans = std::make_shared<RegionLoans>(shared_from_this(), number, std::move(on_room));
+absl::StatusOr<std::shared_ptr<RegionLoans>> RegionConsumer::Open(uint64_t number) {
   const std::lock_guard lock(mutex_);
+  if (number == 0 || accounts_.contains(number)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("shared_memory_subscription is ", number,
+                     "; it must be above 0 and not in use on its connection"));
+  }
+  if (std::erase(early_ends_, number) > 0) {
+    return absl::CancelledError("the consumer has ended the subscription already");
+  }
+  auto loans = std::make_shared<RegionLoans>(shared_from_this(), number);
   accounts_[number].loans = loans;
   return loans;
+}
+
+void RegionConsumer::CloseAccount(uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  const auto at = accounts_.find(number);
+  if (at != accounts_.end() && at->second.held == 0) accounts_.erase(at);
 }
 
 std::size_t RegionConsumer::held(uint64_t subscription) const {
@@ -46,8 +69,10 @@ LendOutcome RegionConsumer::Lend(uint64_t subscription, const context::SnapshotP
 }
 
 LendOutcome RegionConsumer::TryLend(uint64_t subscription, const context::SnapshotPtr& snapshot) {
+  if (snapshot->kv.place() == nullptr) return LendOutcome::kEnded;
   const context::RegionPlace& place = *snapshot->kv.place();
   Account& account = accounts_[subscription];
+  if (account.ended) return LendOutcome::kEnded;
   const std::size_t bytes = place.region->bytes().size();
   const bool room = account.held < limits_.snapshots && bytes <= limits_.consumer_bytes &&
                     held_bytes_ <= limits_.consumer_bytes - bytes;
@@ -107,9 +132,18 @@ void RegionConsumer::Release(uint64_t region, uint64_t generation) {
 }
 
 void RegionConsumer::End(uint64_t subscription, uint64_t received) {
+  constexpr std::size_t kEarlyEnds = 64;
   std::vector<context::SnapshotPtr> lost;
   {
     const std::lock_guard lock(mutex_);
+    const auto account = accounts_.find(subscription);
+    if (account == accounts_.end()) {
+      // The call that it belongs to may still be on its way, and then must lend nothing.
+      if (early_ends_.size() == kEarlyEnds) early_ends_.pop_front();
+      early_ends_.push_back(subscription);
+      return;
+    }
+    account->second.ended = true;
     for (auto at = loans_.begin(); at != loans_.end();) {
       const auto next = std::next(at);
       const Loan& loan = at->second;
@@ -142,11 +176,8 @@ void RegionConsumer::NotifyAll() {
   std::vector<std::shared_ptr<RegionLoans>> open;
   {
     const std::lock_guard lock(mutex_);
-    for (auto at = accounts_.begin(); at != accounts_.end();) {
-      auto loans = at->second.loans.lock();
-      const bool over = loans == nullptr && at->second.held == 0;
-      if (loans != nullptr) open.push_back(std::move(loans));
-      at = over ? accounts_.erase(at) : std::next(at);
+    for (const auto& [number, account] : accounts_) {
+      if (auto loans = account.loans.lock()) open.push_back(std::move(loans));
     }
   }
   for (const auto& loans : open) loans->Notify();

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,6 +15,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/context/context_snapshot.h"
 #include "common/shared_memory/region_message.h"
 
@@ -22,7 +24,7 @@ namespace automot::shared_memory {
 enum class LendOutcome : uint8_t {
   kLent,
   kNoRoom,  // the consumer holds all that it may, or does not read: on_room follows
-  kEnded,   // its connection is over
+  kEnded,   // its connection or subscription is over
 };
 
 struct LoanLimits {
@@ -36,12 +38,14 @@ class RegionConsumer;
 // after Close has returned, and may call Lend.
 class RegionLoans {
  public:
-  RegionLoans(std::shared_ptr<RegionConsumer> consumer, uint64_t number,
-              std::function<void()> on_room)
-      : consumer_(std::move(consumer)), number_(number), on_room_(std::move(on_room)) {}
+  RegionLoans(std::shared_ptr<RegionConsumer> consumer, uint64_t number)
+      : consumer_(std::move(consumer)), number_(number) {}
+  ~RegionLoans();
+
+  void NotifyOnRoom(std::function<void()> on_room);
 
   // Passes the snapshot's region to the consumer unless it has it, and holds the snapshot until the
-  // consumer gives it back. Its buffer must lie in a region.
+  // consumer gives it back. A buffer that lies in no region is kEnded: no consumer could get it.
   LendOutcome Lend(const context::SnapshotPtr& snapshot);
   // Ends the calls of on_room. What is lent stays lent.
   void Close();
@@ -70,7 +74,8 @@ class RegionConsumer : public std::enable_shared_from_this<RegionConsumer> {
   const std::string& token() const { return token_; }
   const LoanLimits& limits() const { return limits_; }
 
-  std::shared_ptr<RegionLoans> Open(uint64_t number, std::function<void()> on_room);
+  // INVALID_ARGUMENT: number 0 or one in use. CANCELLED: the consumer has ended it already.
+  absl::StatusOr<std::shared_ptr<RegionLoans>> Open(uint64_t number);
   LendOutcome Lend(uint64_t subscription, const context::SnapshotPtr& snapshot);
   std::size_t held(uint64_t subscription) const;
   std::size_t held_bytes() const;
@@ -93,8 +98,14 @@ class RegionConsumer : public std::enable_shared_from_this<RegionConsumer> {
   struct Account {
     std::weak_ptr<RegionLoans> loans;
     std::size_t held = 0;
-    uint64_t lent = 0;  // ever
+    uint64_t lent = 0;   // ever
+    bool ended = false;  // by the consumer
   };
+  // An account lives while it is open or something is held.
+  using Accounts = std::map<uint64_t, Account>;
+
+  friend class RegionLoans;
+  void CloseAccount(uint64_t number);
 
   LendOutcome TryLend(uint64_t subscription, const context::SnapshotPtr& snapshot)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -110,9 +121,10 @@ class RegionConsumer : public std::enable_shared_from_this<RegionConsumer> {
   const LoanLimits limits_;
   mutable std::mutex mutex_;
   std::map<Use, Loan> loans_ ABSL_GUARDED_BY(mutex_);
-  std::map<uint64_t, Account> accounts_ ABSL_GUARDED_BY(mutex_);
+  Accounts accounts_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, std::weak_ptr<context::MemoryRegion>> introduced_ ABSL_GUARDED_BY(mutex_);
   std::size_t held_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::deque<uint64_t> early_ends_ ABSL_GUARDED_BY(mutex_);  // of subscriptions not seen yet
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -78,14 +78,14 @@ RegionServer::~RegionServer() {
 }
 
 absl::StatusOr<std::shared_ptr<RegionLoans>> RegionServer::Open(std::string_view token,
-                                                                std::function<void()> on_room) {
+                                                                uint64_t subscription) {
   const std::lock_guard lock(mutex_);
   const auto at = by_token_.find(token);
   if (at == by_token_.end()) {
     return absl::FailedPreconditionError(
         "shared_memory_token belongs to no connection of the shared-memory socket");
   }
-  return at->second->Open(next_subscription_++, std::move(on_room));
+  return at->second->Open(subscription);
 }
 
 RegionServerStats RegionServer::stats() const {

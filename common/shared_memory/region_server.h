@@ -12,7 +12,6 @@
 #include <sys/types.h>
 
 #include <atomic>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -53,9 +52,9 @@ class RegionServer {
   // Said on the socket and by the service, so that a consumer knows whose socket it has found.
   uint64_t producer() const { return producer_; }
 
-  // An account of the consumer that holds `token`. FAILED_PRECONDITION: nobody does.
-  absl::StatusOr<std::shared_ptr<RegionLoans>> Open(std::string_view token,
-                                                    std::function<void()> on_room);
+  // The account of a subscription of the consumer that holds `token`. FAILED_PRECONDITION: nobody
+  // does. INVALID_ARGUMENT, CANCELLED: the number, see RegionConsumer::Open.
+  absl::StatusOr<std::shared_ptr<RegionLoans>> Open(std::string_view token, uint64_t subscription);
   RegionServerStats stats() const;
 
  private:
@@ -83,7 +82,6 @@ class RegionServer {
   std::map<std::string, std::shared_ptr<RegionConsumer>, std::less<>> by_token_
       ABSL_GUARDED_BY(mutex_);  // proved
   RegionServerStats stats_ ABSL_GUARDED_BY(mutex_);
-  uint64_t next_subscription_ ABSL_GUARDED_BY(mutex_) = 1;
 
   std::thread thread_;  // last: uses everything above
 };

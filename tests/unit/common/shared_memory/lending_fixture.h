@@ -47,9 +47,10 @@ class LendingTest : public ::testing::Test {
     EXPECT_TRUE(client.ok()) << client.status();
     return client.ok() ? *std::move(client) : nullptr;
   }
-  std::shared_ptr<RegionLoans> Open(
-      const RegionClient& client, std::function<void()> on_room = [] {}) {
-    return server_->Open(client.token(), std::move(on_room)).value();
+  std::shared_ptr<RegionLoans> Open(RegionClient& client, std::function<void()> on_room = nullptr) {
+    auto loans = server_->Open(client.token(), client.MintSubscription()).value();
+    loans->NotifyOnRoom(std::move(on_room));
+    return loans;
   }
   // A snapshot whose every byte is `value`.
   context::SnapshotPtr Snapshot(uint8_t value) {

@@ -112,15 +112,13 @@ TEST_F(HostilityTest, ACallerThatDoesNotProveItselfGetsNoToken) {
     return true;
   });
   EXPECT_EQ(welcome.message.kind, RegionMessageKind::kWelcome);
-  EXPECT_TRUE(
-      absl::IsFailedPrecondition(server_->Open(welcome.message.token_view(), [] {}).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(server_->Open(welcome.message.token_view(), 1).status()));
   ASSERT_TRUE(Send(socket.get(), {.kind = RegionMessageKind::kProbe, .value = 1}).ok());
   Until([&] { return !Receive(socket.get()).ok(); });
-  EXPECT_TRUE(
-      absl::IsFailedPrecondition(server_->Open(welcome.message.token_view(), [] {}).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(server_->Open(welcome.message.token_view(), 1).status()));
   EXPECT_EQ(server_->stats().refused, 1U);
-  EXPECT_TRUE(absl::IsFailedPrecondition(server_->Open("", [] {}).status()));
-  EXPECT_TRUE(absl::IsFailedPrecondition(server_->Open(std::string(16, '\0'), [] {}).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(server_->Open("", 1).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(server_->Open(std::string(16, '\0'), 1).status()));
 }
 
 TEST_F(HostilityTest, AConsumerThatSpeaksOutOfTurnIsDropped) {
@@ -137,6 +135,20 @@ TEST_F(HostilityTest, AConsumerThatSpeaksOutOfTurnIsDropped) {
   }
   Lend(1);
   EXPECT_EQ(RefusalOf(use_), PlaceRefusal::kNone) << "the honest one goes on";
+}
+
+TEST_F(HostilityTest, ASubscriptionNumberServesOnceAtATime) {
+  ConnectAll();
+  const auto open = [&](uint64_t number) {
+    return server_->Open(client_->token(), number).status();
+  };
+  EXPECT_TRUE(absl::IsInvalidArgument(open(loans_->number())));
+  EXPECT_TRUE(absl::IsInvalidArgument(open(0)));
+  client_->EndSubscription(77, 0);  // overtakes the call that it belongs to
+  Lend(1);
+  EXPECT_EQ(RefusalOf(use_), PlaceRefusal::kNone);
+  Until([&] { return loans_->held() == 0; });  // so what was said before has been read
+  EXPECT_TRUE(absl::IsCancelled(open(77)));
 }
 
 TEST_F(HostilityTest, ConnectionsAreLimited) {
