@@ -10,7 +10,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$ROOT/tools/lib/environment.sh"
 BIN="$ROOT/build/release/bin"
 
-names() { find "$BIN" -maxdepth 1 -name 'automot-bench-*' -printf '%f\n' | sed 's/^automot-bench-//' | sort; }
+names() { find "$BIN" -maxdepth 1 -name 'automot-bench-*' ! -name '*-unhashed' -printf '%f\n' | sed 's/^automot-bench-//' | sort; }
 
 # Every figure is of one machine, one commit and one command.
 provenance() {
@@ -45,6 +45,17 @@ run_comparison() {
   "$BIN/automot-bench-$name" "$@" --eager "${python[@]}" "$script"
 }
 
+# run_context [ARG...]: with Arrow Flight where it can be installed.
+run_context() {
+  local environment
+  if environment=$(python_environment bench "$ROOT/tools/requirements/bench.txt"); then
+    "$BIN/automot-bench-context" "$@" --flight "$environment/bin/python" "$ROOT/tests/benchmark/context/flight_peer.py"
+  else
+    step "Arrow Flight is skipped: tools/requirements/bench.txt cannot be installed here"
+    "$BIN/automot-bench-context" "$@"
+  fi
+}
+
 run_one() {
   local name=$1 eager
   shift
@@ -56,7 +67,13 @@ run_one() {
   export AUTOMOT_COMMIT
   provenance "automot-bench-$name $*"
   eager=$(eager_of "$name")
-  if [ -n "$eager" ]; then run_comparison "$name" "$eager" "$@"; else "$BIN/automot-bench-$name" "$@"; fi
+  if [ "$name" = context ]; then
+    run_context "$@"
+  elif [ -n "$eager" ]; then
+    run_comparison "$name" "$eager" "$@"
+  else
+    "$BIN/automot-bench-$name" "$@"
+  fi
 }
 
 case "${1:-}" in
