@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent import futures
 
 import grpc
@@ -29,6 +30,10 @@ class FakePlanning(planning_service_pb2_grpc.PlanningServiceServicer):
         self.closed: list[int] = []
         self.episode = 1
         self.not_ready_answers = 0
+        self.plan_failures: list[grpc.StatusCode] = []  # Of the next plans, in turn.
+        self.with_control = True
+        self.answering = threading.Event()  # Plans hang while it is cleared.
+        self.answering.set()
 
     def GetPlanningStatus(self, request, context):
         self.not_ready_answers -= 1
@@ -59,6 +64,9 @@ class FakePlanning(planning_service_pb2_grpc.PlanningServiceServicer):
         return planning_service_pb2.KeepAliveResponse(remaining_ms=1500)
 
     def Plan(self, request, context):
+        self.answering.wait()
+        if self.plan_failures:
+            context.abort(self.plan_failures.pop(0), "scripted")
         if request.observation.ego_state.speed_mps > 50:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "speed_mps: 60, limit 50")
         return self.answer(request)
@@ -95,7 +103,8 @@ class FakePlanning(planning_service_pb2_grpc.PlanningServiceServicer):
             probability=0.5,
         )
         response.decision_agreement = decision_pb2.DECISION_AGREEMENT_NOT_COMPARABLE
-        response.control.steer = 0.125
+        if self.with_control:
+            response.control.steer = 0.125
         response.provenance.snapshot.version = 3
         response.provenance.ages.context_us = 250_000
         response.provenance.reasons.extend(
@@ -167,7 +176,8 @@ class FakeServer:
 
     def __init__(self) -> None:
         self.planning, self.reasoning = FakePlanning(), FakeReasoning()
-        self._server = grpc.server(futures.ThreadPoolExecutor(4))
+        limit = [("grpc.max_receive_message_length", 64 << 20)]  # As the services': raw pictures.
+        self._server = grpc.server(futures.ThreadPoolExecutor(4), options=limit)
         planning_service_pb2_grpc.add_PlanningServiceServicer_to_server(self.planning, self._server)
         reasoning_service_pb2_grpc.add_ReasoningServiceServicer_to_server(
             self.reasoning, self._server
@@ -176,4 +186,5 @@ class FakeServer:
         self._server.start()
 
     def stop(self) -> None:
+        self.planning.answering.set()
         self._server.stop(None).wait()

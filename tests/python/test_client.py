@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import grpc
 import numpy as np
 import pytest
@@ -65,6 +67,21 @@ def test_no_lidar_and_an_empty_sweep_differ_on_the_wire(client, server):
     none, empty = (plan.observation for plan in server.planning.plans)
     assert not none.HasField("lidar")
     assert empty.HasField("lidar") and empty.lidar.WhichOneof("measurement") == "points"
+
+
+def test_raw_pictures_and_half_sweeps_are_declared(client, server):
+    raw = CameraFrame(0, bytes(2 * 1 * 3), raw_size=(2, 1))
+    half = dataclasses.replace(
+        observation(lidar=np.zeros((1, 3), np.float32)), camera_frames=(raw,), lidar_half_sweep=True
+    )
+    with client.open_session("car", SessionOptions()) as session:
+        session.plan(half)
+        session.plan(observation(lidar=np.zeros((1, 3), np.float32)))
+    declared, plain = (plan.observation for plan in server.planning.plans)
+    picture = declared.camera_images[0]
+    assert (picture.encoding, picture.width, picture.height) == (3, 2, 1)
+    assert declared.lidar.half_sweep and not plain.lidar.half_sweep
+    assert plain.camera_images[0].encoding == 0
 
 
 def test_wrong_lidar_shape_is_refused_before_sending(client):

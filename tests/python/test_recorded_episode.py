@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from automot_client.client import Deadlines, PlannerClient, SessionOptions
 from automot_client.episode import read_episode, write_episode
-from automot_client.types import Observation, Plan
+from automot_client.types import CameraFrame, Observation, Plan
 from fake_planning_server import FakeServer
 from serving import START_LIMIT_S, missing_program, running_service
 
@@ -90,6 +91,12 @@ def test_written_episode_reads_back(episode, tmp_path):
         assert one.camera_frames == other.camera_frames and one.pose == other.pose
         assert np.array_equal(one.lidar_points, other.lidar_points)
         assert np.array_equal(one.target_points, other.target_points)
+
+
+def test_raw_pictures_are_not_written_as_jpeg(episode, tmp_path):
+    raw = dataclasses.replace(episode[0], camera_frames=(CameraFrame(0, bytes(6), (2, 1)),))
+    with pytest.raises(ValueError, match=r"observations\[1\]: raw pictures"):
+        write_episode(tmp_path, [episode[0], raw])
 
 
 def test_player_sends_every_observation(episode):

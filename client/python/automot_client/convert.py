@@ -24,13 +24,17 @@ def observation_to_proto(observation: Observation) -> observation_pb2.Observatio
     """The wire form of an observation."""
     message = observation_pb2.Observation(capture_time_us=observation.capture_time_us)
     for frame in observation.camera_frames:
-        message.camera_images.add(capture_time_us=frame.capture_time_us, data=frame.data)
+        picture = message.camera_images.add(capture_time_us=frame.capture_time_us, data=frame.data)
+        if frame.raw_size is not None:
+            picture.encoding = observation_pb2.IMAGE_ENCODING_RAW_RGB
+            picture.width, picture.height = frame.raw_size
     if observation.lidar_points is not None:
         points = np.ascontiguousarray(observation.lidar_points, dtype="<f4")
         if points.ndim != 2 or points.shape[1] != 3:
             raise ValueError(f"lidar_points: shape {points.shape}, want [points, 3]")
         message.lidar.points.SetInParent()  # An empty sweep is "saw nothing", not "no LiDAR".
         message.lidar.points.xyz = points.tobytes()
+        message.lidar.half_sweep = observation.lidar_half_sweep
         if observation.lidar_capture_time_us is not None:
             message.lidar.capture_time_us = observation.lidar_capture_time_us
     ego = message.ego_state

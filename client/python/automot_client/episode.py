@@ -22,7 +22,13 @@ _POINT_UNIT_M = 0.01
 
 
 def write_episode(folder: Path, observations: Sequence[Observation]) -> None:
-    """Writes an episode; an older one in the folder is replaced. Each observation has at most one picture."""
+    """Writes an episode; an older one in the folder is replaced.
+
+    Each observation has at most one picture, JPEG, and whole sweeps: ValueError names the first other one.
+    """
+    for tick, observation in enumerate(observations):
+        if observation.lidar_half_sweep or any(f.raw_size for f in observation.camera_frames):
+            raise ValueError(f"observations[{tick}]: raw pictures and half sweeps are not recorded")
     frames = folder / "frames"
     shutil.rmtree(frames, ignore_errors=True)
     frames.mkdir(parents=True)

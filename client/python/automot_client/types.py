@@ -24,10 +24,14 @@ class Control:
 
 @dataclass(frozen=True)
 class CameraFrame:
-    """One front-camera picture, JPEG or PNG bytes."""
+    """One front-camera picture: JPEG or PNG bytes, or raw RGB rows where `raw_size` is set.
+
+    raw_size: width and height in pixels of raw pixels `[height, width, 3]` uint8, RGB, without padding.
+    """
 
     capture_time_us: int
     data: bytes
+    raw_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Observation:
     """What a vehicle saw at one capture time.
 
     lidar_points: `[points, 3]` float32, ego frame, metres, or None when there is no LiDAR.
+    lidar_half_sweep: the points are half a rotation; the server adds the previous half by the poses.
     target_points: `[2, 2]` float64, ego frame, metres: current and next.
     """
 
@@ -47,6 +52,7 @@ class Observation:
     camera_frames: tuple[CameraFrame, ...] = ()
     lidar_points: np.ndarray | None = None
     lidar_capture_time_us: int | None = None
+    lidar_half_sweep: bool = False
 
 
 @dataclass(frozen=True)
