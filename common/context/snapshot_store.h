@@ -173,6 +173,7 @@ class SnapshotStore {
   StoreStats stats() const { return table_.stats(); }
 
  private:
+  friend struct VersionTableState;  // the model checker compares states
   SnapshotStore(const StoreOptions& options, StoreObserver* observer)
       : table_(options, observer), payloads_(table_.cells()) {}
   Handle Acquire(SessionHandle session, ReaderSlot reader, const VersionTable::Query& query) const {

@@ -14,7 +14,6 @@
 // Threads: Acquire and Unpin are wait-free; everything else takes the mutex.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -27,6 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/context/store_seam.h"
 #include "common/context/store_types.h"
 
 namespace automot::context {
@@ -34,7 +34,7 @@ namespace automot::context {
 class VersionTable {
  public:
   struct Pin {
-    std::atomic<uint32_t> cell{0};
+    seam::Atomic<uint32_t> cell{0};
   };
   // What a reader asks for.
   struct Query {
@@ -50,7 +50,7 @@ class VersionTable {
   };
 
   struct alignas(64) View {
-    std::atomic<int64_t> balance{0};  // entries counted by writers - readers that left
+    seam::Atomic<int64_t> balance{0};  // entries counted by writers - readers that left
     SessionHandle session;
     std::vector<uint32_t> cells;  // newest first; capacity max_retained, fixed at construction
   };
@@ -111,12 +111,14 @@ class VersionTable {
   uint32_t Retained(SessionHandle session);
 
  private:
+  friend struct VersionTableState;  // the model checker compares states
+
   static constexpr uint32_t kClaimed = UINT32_MAX;
   static constexpr int kCountBits = 40;  // 10^12 entries between two folds
   static constexpr uint64_t kCountMask = (uint64_t{1} << kCountBits) - 1;
 
   struct alignas(64) Word {
-    std::atomic<uint64_t> bits{0};  // view 0: the session is closed
+    seam::Atomic<uint64_t> bits{0};  // view 0: the session is closed
   };
   struct Cell {
     VersionInfo info;
@@ -159,7 +161,7 @@ class VersionTable {
   std::unique_ptr<View[]> views_;
   std::vector<Cell> cells_;
   std::unique_ptr<Pin[]> pins_;
-  std::atomic<bool> draining_{false};
+  seam::Atomic<bool> draining_{false};
 
   struct Writers {
     std::vector<Session> sessions;
@@ -173,7 +175,7 @@ class VersionTable {
     uint32_t fold_next = 0;
     StoreStats stats;
   };
-  mutable std::mutex mutex_;
+  mutable seam::Mutex mutex_;
   Writers writers_;  // under mutex_
 };
 
