@@ -45,9 +45,11 @@ struct ActionExpertInfo {
   std::string target_point_rule;
   bool weights_trained = false;
   int bev_channels = 0;
-  int crop_rows = 0;      // top rows of the camera that the BEV encoder reads
-  int camera_width = 0;   // camera width that the BEV encoder was made for
-  int camera_height = 0;  // and height, before the crop
+  int crop_rows = 0;                       // top rows of the camera that the BEV encoder reads
+  int camera_width = 0;                    // camera width that the BEV encoder was made for
+  int camera_height = 0;                   // and height, before the crop
+  double camera_fov_deg = 110.0;           // horizontal, of that camera
+  double rear_axle_behind_origin_m = 1.4;  // of the vehicle that it drove: the ego frame's origin
   lidar::HistogramOptions lidar_histogram;
   // Keys and values of a usual context in the compact layout; 0: unknown.
   std::size_t usual_context_bytes = 0;

@@ -91,6 +91,9 @@ struct PlanWork {
   absl::Duration enqueued;  // wall monotonic: handed to the planning thread
   uint64_t arrival = 0;     // order of arrival at the planning thread
   absl::Duration deadline = absl::InfiniteDuration();  // wall monotonic
+  // Wall monotonic: the place in the order of deadlines where it is earlier than the deadline's.
+  // Nothing ends when it passes.
+  absl::Duration order_by = absl::InfiniteDuration();
   absl::Duration park_limit =
       absl::InfiniteDuration();  // wall monotonic: parked no longer than this
   std::optional<absl::Duration> parked_at;

@@ -47,6 +47,8 @@ struct PlanCall {
   std::optional<OnExpired> on_expired;
   absl::Duration arrived;                              // wall monotonic
   absl::Duration deadline = absl::InfiniteDuration();  // wall monotonic
+  absl::Duration order_by = absl::InfiniteDuration();  // as PlanWork has it
+  std::optional<absl::Duration> park_at_most;          // wall time; absent: the engine's limit
   std::shared_ptr<std::atomic<bool>> cancelled;        // may be null
 };
 

@@ -111,7 +111,8 @@ absl::StatusOr<std::unique_ptr<PlanWork>> PlanningEngine::Ingest(
   work->on_expired = call.on_expired.value_or(session->options.on_expired);
   work->arrived = call.arrived;
   work->deadline = call.deadline;
-  work->park_limit = clock_->Now() + options_.park_limit;
+  work->order_by = call.order_by;
+  work->park_limit = clock_->Now() + call.park_at_most.value_or(options_.park_limit);
   work->cancelled = std::move(call.cancelled);
   work->ingest_s = absl::ToDoubleSeconds(clock_->Now() - call.arrived);
   return work;

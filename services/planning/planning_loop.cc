@@ -15,7 +15,9 @@ constexpr double kMinTickS = 1e-4;
 
 // Heap order: the earliest deadline on top; equal deadlines in order of arrival.
 bool Later(const PlanWork* a, const PlanWork* b) {
-  return a->deadline != b->deadline ? a->deadline > b->deadline : a->arrival > b->arrival;
+  const absl::Duration of_a = std::min(a->deadline, a->order_by);
+  const absl::Duration of_b = std::min(b->deadline, b->order_by);
+  return of_a != of_b ? of_a > of_b : a->arrival > b->arrival;
 }
 
 }  // namespace

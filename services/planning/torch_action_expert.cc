@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/checkpoint/checkpoint.h"
+#include "common/checkpoint/driving_rig.h"
 #include "common/context/header_check.h"
 #include "common/control/decision_parser.h"
 #include "common/model/action_model.h"
@@ -61,7 +62,7 @@ model::ContextBuffers BuffersOf(const context::ContextSnapshot& snapshot) {
   return buffers;
 }
 
-ActionExpertInfo Describe(const model::Checkpoint& checkpoint) {
+ActionExpertInfo Describe(const model::Checkpoint& checkpoint, const model::DrivingRig& rig) {
   const model::ModelGeometry& geometry = checkpoint.geometry();
   const model::BevGeometry& bev = geometry.bev;
   ActionExpertInfo info;
@@ -72,6 +73,8 @@ ActionExpertInfo Describe(const model::Checkpoint& checkpoint) {
   info.crop_rows = static_cast<int>(geometry.preprocess.crop_rows);
   info.camera_width = static_cast<int>(geometry.preprocess.camera_width);
   info.camera_height = static_cast<int>(geometry.preprocess.camera_height);
+  info.camera_fov_deg = rig.camera_fov_deg;
+  info.rear_axle_behind_origin_m = rig.rear_axle_behind_origin_m;
   info.lidar_histogram.min_x = bev.min_x;
   info.lidar_histogram.max_x = bev.max_x;
   info.lidar_histogram.min_y = bev.min_y;
@@ -97,12 +100,12 @@ absl::StatusOr<int64_t> UsualPrefixTokens(const model::ModelGeometry& geometry,
 
 class TorchActionExpert final : public ActionExpert {
  public:
-  TorchActionExpert(const TorchActionExpertOptions& options, const model::Checkpoint& checkpoint,
+  TorchActionExpert(const TorchActionExpertOptions& options, ActionExpertInfo info,
                     int64_t usual_tokens, std::unique_ptr<const model::Tokenizer> tokenizer,
                     std::unique_ptr<const model::BevEncoder> bev,
                     std::unique_ptr<const model::ActionModel> model)
       : options_(options),
-        info_(Describe(checkpoint)),
+        info_(std::move(info)),
         tokenizer_(std::move(tokenizer)),
         bev_(std::move(bev)),
         model_(std::move(model)),
@@ -331,8 +334,10 @@ absl::StatusOr<std::unique_ptr<ActionExpert>> LoadTorchActionExpert(
       auto model, model::ActionModel::Load(*checkpoint, *tokenizer, {.model = model_options}));
   AUTOMOT_ASSIGN_OR_RETURN(const int64_t usual,
                            UsualPrefixTokens(checkpoint->geometry(), *tokenizer));
-  return std::make_unique<TorchActionExpert>(options, *checkpoint, usual, std::move(tokenizer),
-                                             std::move(bev), std::move(model));
+  AUTOMOT_ASSIGN_OR_RETURN(const model::DrivingRig rig, model::ReadDrivingRig(options.checkpoint));
+  return std::make_unique<TorchActionExpert>(options, Describe(*checkpoint, rig), usual,
+                                             std::move(tokenizer), std::move(bev),
+                                             std::move(model));
 }
 
 }  // namespace automot::planning

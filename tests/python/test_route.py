@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,3 +120,16 @@ def test_rule_of_the_published_checkpoints_is_a_sparse_plan():
     named, spelled = TargetPointRule("carla_route_planner"), TargetPointRule("plan_points:50")
     here = Pose(0.0, 0.0, 0.0)
     assert np.array_equal(named.select(route, here)[0], spelled.select(route, here)[0])
+
+
+def test_selects_what_the_service_selects():
+    """tests/data/target_points.json: the C++ rule of the egodriver service is held to the same numbers."""
+    data = json.loads((Path(__file__).parents[1] / "data/target_points.json").read_text())
+    points = np.array(data["route"])
+    for case in data["cases"]:
+        route = Route(points, extension_m=0.0)
+        for index in range(case["index"] + 1):
+            route.update(*points[index])
+        targets, switches = TargetPointRule(case["rule"]).select(route, Pose(*case["pose"]))
+        assert targets == pytest.approx(np.array(case["targets"]), abs=1e-4), case
+        assert switches == case["switches"], case
