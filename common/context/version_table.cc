@@ -62,17 +62,55 @@ VersionTable::VersionTable(const StoreOptions& options, StoreObserver* observer)
 
 // ---------------------------------------------------------------------------------------- readers
 
-VersionTable::Pin* VersionTable::Claim(ReaderSlot reader) const {
+VersionTable::Pin* VersionTable::Claim(ReaderSlot reader, uint32_t named) const {
   if (reader.index >= options_.readers) return nullptr;
   Pin* const first = pins_.get() + std::size_t{reader.index} * pin_stride_;
   for (uint32_t i = 0; i < options_.pins_per_reader; ++i) {
     uint32_t expected = 0;
     if (first[i].cell.load(std::memory_order_relaxed) == 0 &&
-        first[i].cell.compare_exchange_strong(expected, kClaimed)) {
+        first[i].cell.compare_exchange_strong(expected, named)) {
       return first + i;
     }
   }
   return nullptr;
+}
+
+bool VersionTable::Answers(const VersionInfo& info, const Query& query) {
+  if (query.kind == Query::Kind::kLatest) return true;
+  return info.visible_time_us <= query.now_us && info.capture_time_us <= query.now_us;
+}
+
+VersionTable::Announced VersionTable::Announce(SessionHandle session, ReaderSlot reader,
+                                               const Query& query) const {
+  const bool usual = query.kind == Query::Kind::kLatest || query.kind == Query::Kind::kVisible;
+  if (!usual || session.slot >= options_.sessions) return {};
+  Announced announced;
+  announced.view = static_cast<uint32_t>(
+      words_[session.slot].bits.load(std::memory_order_acquire) >> kCountBits);
+  const View& view = views_[announced.view];
+  announced.front = view.front.load(std::memory_order_acquire);
+  announced.generation = view.generation.load(std::memory_order_acquire);
+  const auto named = static_cast<uint32_t>(announced.front);
+  if (named != 0) announced.pin = Claim(reader, named);
+  return announced;
+}
+
+VersionTable::Acquired VersionTable::Confirm(const Announced& announced, SessionHandle session,
+                                             const Query& query) const {
+  if (announced.pin == nullptr) return {};
+  // Sequentially consistent, as the claim before it, the exchange of the word and the scan of the
+  // pins: either the scan sees the pin, or this load sees that the view is not shown any more.
+  const uint64_t word = words_[session.slot].bits.load();
+  const bool shown = static_cast<uint32_t>(word >> kCountBits) == announced.view;
+  // The same view may have been filled again: then its front has changed.
+  const bool same = views_[announced.view].front.load(std::memory_order_acquire) == announced.front;
+  const bool its_own = announced.generation == session.generation;
+  const uint32_t cell = static_cast<uint32_t>(announced.front) - 1;
+  if (shown && same && its_own && !draining_.load() && Answers(cells_[cell].info, query)) {
+    return {announced.pin, cell, Miss::kNone};
+  }
+  Unpin(announced.pin);
+  return {};
 }
 
 std::optional<uint32_t> VersionTable::Choose(const View& view, const Query& query) const {
@@ -91,9 +129,7 @@ std::optional<uint32_t> VersionTable::Choose(const View& view, const Query& quer
       return std::nullopt;
     case Query::Kind::kVisible:
       for (uint32_t cell : view.cells) {
-        const VersionInfo& info = cells_[cell].info;
-        if (info.visible_time_us <= query.now_us && info.capture_time_us <= query.now_us)
-          return cell;
+        if (Answers(cells_[cell].info, query)) return cell;
       }
       return std::nullopt;
   }
@@ -105,7 +141,7 @@ VersionTable::Entry VersionTable::Enter(SessionHandle session, ReaderSlot reader
     return {nullptr, nullptr, Miss::kUnknownSession};
   }
   if (draining_.load(std::memory_order_relaxed)) return {nullptr, nullptr, Miss::kDraining};
-  Pin* const pin = Claim(reader);
+  Pin* const pin = Claim(reader, kClaimed);
   if (pin == nullptr) return {nullptr, nullptr, Miss::kNoPinSlot};
   // Again, after the claim: either this load sees the drain, or the drain's scan sees the claim.
   if (draining_.load()) {
@@ -169,6 +205,12 @@ uint32_t VersionTable::NewView(SessionHandle session) {
 }
 
 void VersionTable::Show(Session& session, uint32_t view) {
+  // Complete now: its front says so, and that it is not what it was when it was shown before.
+  const std::vector<uint32_t>& listed = views_[view].cells;
+  const uint64_t fills = (views_[view].front.load(std::memory_order_relaxed) >> 32U) + 1;
+  views_[view].generation.store(session.handle.generation, std::memory_order_release);
+  views_[view].front.store(fills << 32U | (listed.empty() ? 0 : listed.front() + 1),
+                           std::memory_order_release);
   for (uint32_t cell : views_[view].cells) ++cells_[cell].views;
   const uint32_t old = EnterWord(session.handle.slot, view);
   if (old != 0) writers_.retired_views.push_back(old);
@@ -272,7 +314,7 @@ void VersionTable::Gather(std::vector<uint32_t>* unreachable) {
   ++writers_.scan;
   const std::size_t pins = std::size_t{options_.readers} * pin_stride_;
   for (std::size_t i = 0; i < pins; ++i) {
-    const uint32_t pinned = pins_[i].cell.load(std::memory_order_acquire);
+    const uint32_t pinned = pins_[i].cell.load();
     if (pinned != 0 && pinned != kClaimed) writers_.pinned_in_scan[pinned - 1] = writers_.scan;
   }
   std::erase_if(writers_.unlisted, [this, unreachable](uint32_t cell) {

@@ -1,10 +1,16 @@
 // The part of SnapshotStore that does not depend on the payload: sessions, views, pins,
-// reclamation. Cells are numbered; SnapshotStore keeps payload i beside cell i. Decision record
-// 0005 has the proof.
+// reclamation. Cells are numbered; SnapshotStore keeps payload i beside cell i. Decision records
+// 0005 and 0019 have the proof.
 //
 //   word[session]   one atomic: {view index : 24, readers that entered : 40}
 //   view            immutable list of the retained cells of one session, newest first
+//   front[view]     one atomic: {times the view was filled : 32 | its newest cell + 1 : 32}
 //   pin             one atomic per handle: 0 free, kClaimed while its reader chooses, else cell + 1
+//
+// The usual read takes one look: read the word and the view's front, pin the newest cell by one
+// compare-exchange, and read both again. Where they are what they were, the cell was the newest
+// after it was pinned, so no scan can miss the pin. Where a writer came in between, or the newest
+// cell is not what is asked for, the reader does the following once instead, so it never repeats.
 //
 // A reader claims a pin, enters the view by fetch_add on the word (index and entry in one step, so
 // there is nothing to re-check), chooses a cell, stores it in the pin and leaves the view. A writer
@@ -50,7 +56,9 @@ class VersionTable {
   };
 
   struct alignas(64) View {
-    seam::Atomic<int64_t> balance{0};  // entries counted by writers - readers that left
+    seam::Atomic<int64_t> balance{0};      // entries counted by writers - readers that left
+    seam::Atomic<uint64_t> front{0};       // last written before the view is shown
+    seam::Atomic<uint32_t> generation{0};  // of the session, for readers that have not entered
     SessionHandle session;
     std::vector<uint32_t> cells;  // newest first; capacity max_retained, fixed at construction
   };
@@ -59,6 +67,14 @@ class VersionTable {
     Pin* pin = nullptr;
     View* view = nullptr;
     Miss miss = Miss::kNone;
+  };
+
+  // A reader between the two looks at the newest cell. Without a pin there is nothing to confirm.
+  struct Announced {
+    Pin* pin = nullptr;
+    uint32_t view = 0;
+    uint64_t front = 0;
+    uint32_t generation = 0;
   };
 
   VersionTable(const StoreOptions& options, StoreObserver* observer);
@@ -73,10 +89,16 @@ class VersionTable {
 
   // ---- Wait-free. ----
   Acquired Acquire(SessionHandle session, ReaderSlot reader, const Query& query) const {
-    return Settle(Enter(session, reader), session, query);
+    const Acquired newest = Confirm(Announce(session, reader, query), session, query);
+    return newest.pin != nullptr ? newest : Settle(Enter(session, reader), session, query);
   }
-  // The halves of Acquire, apart so that a test can stop a reader between them: Enter claims a pin
-  // and enters the view, Settle chooses, pins and leaves. Every Enter needs its Settle.
+  // The halves of the usual read, apart so that a test can stop a reader between them: Announce
+  // pins the newest cell, Confirm says whether it is the newest still and what is asked for, else
+  // gives the pin back. Only for what the newest version answers as a rule: kLatest, kVisible.
+  Announced Announce(SessionHandle session, ReaderSlot reader, const Query& query) const;
+  Acquired Confirm(const Announced& announced, SessionHandle session, const Query& query) const;
+  // The halves of the other: Enter claims a pin and enters the view, Settle chooses, pins and
+  // leaves. Every Enter needs its Settle.
   Entry Enter(SessionHandle session, ReaderSlot reader) const;
   Acquired Settle(const Entry& entry, SessionHandle session, const Query& query) const;
   static void Unpin(Pin* pin) { pin->cell.store(0, std::memory_order_release); }
@@ -140,7 +162,9 @@ class VersionTable {
     bool registered = false;
   };
 
-  Pin* Claim(ReaderSlot reader) const;
+  // A free pin of the reader's, set to `named`; null without one.
+  Pin* Claim(ReaderSlot reader, uint32_t named) const;
+  static bool Answers(const VersionInfo& info, const Query& query);
   std::optional<uint32_t> Choose(const View& view, const Query& query) const;
 
   // All below: mutex_ held.

@@ -6,9 +6,6 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
-#include <memory>
-#include <mutex>
-#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -16,69 +13,17 @@
 #include "common/context/kv_buffer_pool.h"
 #include "common/context/snapshot_assembler.h"
 #include "common/context/snapshot_manifest.h"
-#include "common/context/snapshot_store.h"
 #include "tests/benchmark/benchmark_main.h"
+#include "tests/benchmark/version_holders.h"
 
 namespace automot::context {
 namespace {
 
-struct Version {
-  uint64_t number = 0;
-};
-using VersionPtr = std::shared_ptr<const Version>;
+using benchmarks::AtomicSharedPtrHolder;
+using benchmarks::MutexHolder;
+using benchmarks::WaitFreeHolder;
 
 constexpr uint64_t kSession = 1;
-
-// The three holders behind one shape: Publish(number), Read(thread) -> number.
-class WaitFreeHolder {
- public:
-  WaitFreeHolder() : store_(SnapshotStore<VersionPtr>::Create({.sessions = 64}).value()) {
-    session_ = store_->Open(kSession, 1).value();
-    (void)store_->Fence(session_, 1);
-    for (ReaderSlot& reader : readers_) reader = store_->RegisterReader("bench").value();
-  }
-  void Publish(uint64_t number) {
-    const auto time = static_cast<SessionTimeUs>(number);
-    store_->Publish(session_, {{kSession, 1, 1, number}, time, time},
-                    std::make_shared<const Version>(Version{number}));
-  }
-  uint64_t Read(int thread) { return (*store_->Latest(session_, readers_[thread]))->number; }
-
- private:
-  std::unique_ptr<SnapshotStore<VersionPtr>> store_;
-  SessionHandle session_;
-  ReaderSlot readers_[8];
-};
-
-class MutexHolder {
- public:
-  void Publish(uint64_t number) {
-    auto version = std::make_shared<const Version>(Version{number});
-    const std::lock_guard lock(mutex_);
-    latest_ = std::move(version);
-  }
-  uint64_t Read(int) {
-    VersionPtr copy;
-    {
-      const std::lock_guard lock(mutex_);
-      copy = latest_;
-    }
-    return copy->number;
-  }
-
- private:
-  std::mutex mutex_;
-  VersionPtr latest_;
-};
-
-class AtomicSharedPtrHolder {
- public:
-  void Publish(uint64_t number) { latest_.store(std::make_shared<const Version>(Version{number})); }
-  uint64_t Read(int) { return latest_.load()->number; }
-
- private:
-  std::atomic<VersionPtr> latest_;
-};
 
 // Argument: versions published per second beside the readers; 0 means none.
 template <typename Holder>

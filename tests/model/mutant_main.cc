@@ -1,5 +1,5 @@
-// A program of every mutant: runs the searches on a store with one rule taken out (mutate.py): one of them must fail. Exit
-// status 0 where the mutant is caught.
+// A program of every mutant: runs the searches on a store with one rule taken out (mutate.py): one
+// of them must fail. Exit status 0 where the mutant is caught.
 #include <iostream>
 #include <string>
 #include <utility>
@@ -13,7 +13,9 @@ int main() {
       {"close and reuse", CloseAndReuse()},
       {"read and drain", ReadAndDrain()},
       {"publish, read, retire: one reader", PublishReadRetire({1, 2, 1, 3})},
+      {"the same, entering the view", PublishReadRetire({1, 2, 1, 3, true})},
       {"publish, read, retire: two readers, two writers", PublishReadRetire({2, 1, 2, 3})},
+      {"the same, entering the view", PublishReadRetire({2, 1, 2, 3, true})},
   };
   for (const auto& [name, make] : searches) {
     Explorer explorer;

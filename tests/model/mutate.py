@@ -35,6 +35,22 @@ MUTANTS = {
         "                                    std::memory_order_acq_rel);\n",
         "",
     ),
+    "confirm_without_the_word": (
+        "  const bool shown = static_cast<uint32_t>(word >> kCountBits) == announced.view;\n",
+        "  const bool shown = word != 0;\n",
+    ),
+    "confirm_without_the_front": (
+        ".front.load(std::memory_order_acquire) == announced.front;\n",
+        ".front.load(std::memory_order_acquire) == announced.front || true;\n",
+    ),
+    "confirm_without_the_generation": (
+        "  const bool its_own = announced.generation == session.generation;\n",
+        "  const bool its_own = true;\n",
+    ),
+    "confirm_without_the_drain": (
+        "  if (shown && same && its_own && !draining_.load() && ",
+        "  if (shown && same && its_own && ",
+    ),
     "no_second_look_at_the_drain": (
         "  if (draining_.load()) {\n    Unpin(pin);\n",
         "  if (false) {\n    Unpin(pin);\n",

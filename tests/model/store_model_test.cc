@@ -35,6 +35,14 @@ TEST(StoreModelTest, EveryInterleavingOfTwoReadersBesideTwoPublications) {
 TEST(StoreModelTest, EveryInterleavingOfAReaderBesideTwoWriters) {
   EXPECT_TRUE(Search(PublishReadRetire({.writers = 2, .versions = 2})).complete);
 }
+// The same where the readers enter the view, as they do after a writer came in between.
+TEST(StoreModelTest, EveryInterleavingOfReadersThatEnterTheView) {
+  for (const StoreShape& shape :
+       {StoreShape{.reads = 2, .versions = 3, .counted = true},
+        StoreShape{.readers = 2, .counted = true}, StoreShape{.writers = 2, .counted = true}}) {
+    EXPECT_TRUE(Search(PublishReadRetire(shape)).complete);
+  }
+}
 TEST(StoreModelTest, EveryInterleavingOfTwoReadersBesideClosingAndReuse) {
   EXPECT_TRUE(Search(CloseAndReuse()).complete);
 }
@@ -45,9 +53,11 @@ TEST(StoreModelTest, EveryInterleavingOfTwoReadersBesideADrain) {
 // The full size: every interleaving with at most so many preemptions (a switch away from a thread
 // that could go on; waiting for the lock and ending are none).
 TEST(StoreModelTest, ThreeReadersTwoWritersFourVersions) {
-  const StoreShape shape{.readers = 3, .writers = 2, .versions = 4};
-  const Exploration result = Search(PublishReadRetire(shape), {.most_preemptions = 2});
-  EXPECT_GT(result.interleavings, 1e6);
+  for (const bool counted : {false, true}) {
+    const StoreShape shape{.readers = 3, .writers = 2, .versions = 4, .counted = counted};
+    const Exploration result = Search(PublishReadRetire(shape), {.most_preemptions = 2});
+    EXPECT_GT(result.interleavings, 1e6);
+  }
 }
 
 TEST(StoreModelTest, LongEveryInterleavingOfTwoReadersBesideTwoWriters) {

@@ -86,6 +86,12 @@ class StoreScenario : public Scenario {
     if (!good) explorer_.Fail(otherwise);
   }
 
+  // The newest version by either of the store's two ways of reading.
+  Store::Handle Newest(int reader, bool counted) const {
+    const context::ReaderSlot slot = readers_[static_cast<std::size_t>(reader)];
+    return counted ? store_->AtLeast(session_, slot, {1, 1, 1, 1}) : store_->Latest(session_, slot);
+  }
+
   // Looks at what a handle holds, twice, with room for others in between.
   void Look(const Store::Handle& handle) {
     const uint64_t version = handle.id().version;
@@ -141,7 +147,7 @@ class PublishReadRetireScenario final : public StoreScenario {
   void Read(int reader, int number) {
     const uint64_t bound = std::max(published_, seen_);
     explorer_.BeginAction(static_cast<uint64_t>(number) << 32 | bound);
-    Store::Handle handle = store_->Latest(session_, readers_[static_cast<std::size_t>(reader)]);
+    const Store::Handle handle = Newest(reader, shape_.counted);
     if (!handle) {
       Expect(handle.miss() == Miss::kNoVersion && bound == 0,
              "a version was there, and none given");
@@ -192,8 +198,7 @@ class CloseAndReuseScenario final : public StoreScenario {
 
  private:
   void Read(int reader) {
-    const Store::Handle handle =
-        store_->Latest(session_, readers_[static_cast<std::size_t>(reader)]);
+    const Store::Handle handle = Newest(reader, reader % 2 == 1);
     // Closing hides the versions, then ends the session: a reader may come in between.
     const bool closed = handle.miss() == Miss::kUnknownSession || handle.miss() == Miss::kNoVersion;
     if (!handle) return Expect(closed, "another miss");
@@ -221,8 +226,7 @@ class ReadAndDrainScenario final : public StoreScenario {
 
  private:
   void Read(int reader) {
-    const Store::Handle handle =
-        store_->Latest(session_, readers_[static_cast<std::size_t>(reader)]);
+    const Store::Handle handle = Newest(reader, reader % 2 == 1);
     if (!handle) return Expect(handle.miss() == Miss::kDraining, "another miss");
     Expect(!drained_, "a handle after the drain");
     Look(handle);

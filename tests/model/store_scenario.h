@@ -16,6 +16,9 @@ struct StoreShape {
   int reads = 1;  // of each reader
   int writers = 1;
   int versions = 2;  // of all writers together, published in turn
+  // The readers ask for "at least version 1", which always enters the view, instead of the latest,
+  // which does so only where a writer came in between.
+  bool counted = false;
 };
 
 // Readers acquire, look and release; writers publish, which retires and frees.

@@ -18,6 +18,8 @@ struct ContextFlags {
 
 // Throughput, processor time and time to visible of every lane and of what it is compared with.
 void RunLanes(const ContextFlags& flags, nlohmann::json* result);
+// What acquiring and releasing the newest version costs, beside 1,000 publications per second.
+void RunHandle(const ContextFlags& flags, nlohmann::json* result);
 // How much of a transfer hides behind the computation of the layers.
 void RunLayerStreaming(const ContextFlags& flags, nlohmann::json* result);
 // Which share of a transfer's processor time the hashes take.

@@ -24,7 +24,11 @@ struct Part {
   void (*run)(const ContextFlags&, json*);
 };
 constexpr Part kParts[] = {
-    {"lanes", RunLanes}, {"layer_streaming", RunLayerStreaming}, {"integrity", RunIntegrity}};
+    {"lanes", RunLanes},
+    {"layer_streaming", RunLayerStreaming},
+    {"integrity", RunIntegrity},
+    {"handle", RunHandle},
+};
 
 // What a child process is.
 struct Role {

@@ -42,6 +42,75 @@ class VersionTableTest : public testing::Test {
   SessionHandle session_;
 };
 
+constexpr VersionTable::Query kLatest{.kind = VersionTable::Query::Kind::kLatest};
+
+// The usual read: a look at the newest cell before it is pinned, and one after.
+TEST_F(VersionTableTest, APinnedNewestVersionIsGivenOnlyWhileItIsTheNewest) {
+  Publish(1);
+  const VersionTable::Acquired now =
+      table_.Confirm(table_.Announce(session_, reader_, kLatest), session_, kLatest);
+  ASSERT_NE(now.pin, nullptr);
+  EXPECT_EQ(table_.info(now.cell).id.version, 1U);
+  VersionTable::Unpin(now.pin);
+  // However often views and cells are used again in between.
+  uint64_t version = 1;
+  for (int publications = 1; publications <= 60; ++publications) {
+    const VersionTable::Announced announced = table_.Announce(session_, reader_, kLatest);
+    ASSERT_NE(announced.pin, nullptr);
+    for (int i = 0; i < publications; ++i) {
+      Publish(++version);
+      Collect();
+    }
+    EXPECT_EQ(table_.Confirm(announced, session_, kLatest).pin, nullptr) << publications;
+    EXPECT_EQ(table_.PinsInUse(), 0U);
+    const VersionTable::Acquired got = table_.Acquire(session_, reader_, kLatest);
+    ASSERT_NE(got.pin, nullptr);
+    EXPECT_EQ(table_.info(got.cell).id.version, version);
+    VersionTable::Unpin(got.pin);
+  }
+}
+
+TEST_F(VersionTableTest, AReaderStoppedBetweenTheLooksKeepsOneVersion) {
+  const uint32_t cell = Publish(1);
+  const VersionTable::Announced announced = table_.Announce(session_, reader_, kLatest);
+  ASSERT_NE(announced.pin, nullptr);
+  for (uint64_t version = 2; version < 100; ++version) {
+    EXPECT_NE(Publish(version), cell);
+    for (uint32_t freed : Collect()) EXPECT_NE(freed, cell);
+  }
+  EXPECT_EQ(table_.stats().live_versions, kRetained + 1);
+  EXPECT_EQ(table_.Confirm(announced, session_, kLatest).pin, nullptr);
+  EXPECT_EQ(Collect(), std::vector<uint32_t>{cell});
+}
+
+TEST_F(VersionTableTest, NothingIsConfirmedAfterACloseADrainOrForAnotherQuestion) {
+  Publish(100);
+  const VersionTable::Query early{.kind = VersionTable::Query::Kind::kVisible, .now_us = 99};
+  EXPECT_EQ(table_.Confirm(table_.Announce(session_, reader_, early), session_, early).pin,
+            nullptr);
+  const VersionTable::Query specific{.kind = VersionTable::Query::Kind::kSpecific,
+                                     .id = {1, 1, 1, 100}};
+  EXPECT_EQ(table_.Announce(session_, reader_, specific).pin, nullptr);
+
+  VersionTable::Announced announced = table_.Announce(session_, reader_, kLatest);
+  ASSERT_TRUE(table_.Close(session_).ok());
+  const SessionHandle other = table_.Open(2, 1, 0).value();
+  ASSERT_EQ(other.slot, session_.slot);
+  ASSERT_TRUE(table_.Fence(other, 1).ok());
+  const uint32_t cell = table_.Reserve().value();
+  ASSERT_EQ(table_.Commit(other, cell, {{2, 1, 1, 1}, 1, 1}), Rejection::kNone);
+  EXPECT_EQ(table_.Confirm(announced, session_, kLatest).pin, nullptr);
+  announced = table_.Announce(session_, reader_, kLatest);
+  EXPECT_EQ(table_.Confirm(announced, session_, kLatest).pin, nullptr) << "another's version";
+
+  announced = table_.Announce(other, reader_, kLatest);
+  ASSERT_NE(announced.pin, nullptr);
+  table_.BeginDrain();
+  EXPECT_EQ(table_.AwaitNoPins(absl::ZeroDuration()), 1U) << "it may still be given";
+  EXPECT_EQ(table_.Confirm(announced, other, kLatest).pin, nullptr);
+  EXPECT_EQ(table_.AwaitNoPins(absl::ZeroDuration()), 0U);
+}
+
 TEST_F(VersionTableTest, AReaderStoppedInsideTheReadKeepsItsViewWhole) {
   std::vector<uint32_t> entered;
   for (uint64_t version = 1; version <= kRetained; ++version) entered.push_back(Publish(version));
