@@ -226,18 +226,30 @@ def test_plan_that_hangs_ends_with_its_deadline(make_agent, server, tmp_path):
 
 
 @pytest.mark.parametrize("lost", [grpc.StatusCode.NOT_FOUND, grpc.StatusCode.ABORTED])
-def test_session_that_the_service_lost_is_opened_anew_with_its_history(make_agent, server, lost):
-    agent = make_agent()
-    moments = straight_drive(WARM_UP + 8, SIZE)
+def test_tick_whose_session_was_lost_is_planned_in_a_new_one_with_its_history(
+    make_agent, server, tmp_path, lost
+):
+    agent = make_agent(record_folder=str(tmp_path / "log"))
+    moments = straight_drive(WARM_UP + 7, SIZE)
     drive(agent, moments[: WARM_UP + 6])
     server.planning.plan_failures.append(lost)
-    assert_safe_stop(drive(agent, [moments[WARM_UP + 6]])[0])
-    assert drive(agent, [moments[WARM_UP + 7]])[0].steer == 0.125
+    assert drive(agent, [moments[WARM_UP + 6]])[0].steer == 0.125
     before, again = server.planning.plans[-2:]
     assert before.session != again.session and again.sequence == 1
     assert len(before.observation.camera_images) == 1
     assert len(again.observation.camera_images) == 4
     assert server.planning.opened.options.required_model_revision == "cd" * 16
+    agent.destroy()
+    lines = (tmp_path / "log" / "route_7.jsonl").read_text().splitlines()
+    assert json.loads(lines[-2])["sessions_opened"] == 2
+
+
+def test_session_that_is_lost_again_at_once_stops_the_vehicle(make_agent, server):
+    agent = make_agent(rules="none")
+    server.planning.plan_failures += [grpc.StatusCode.NOT_FOUND] * 2
+    commands = drive(agent, straight_drive(2, SIZE))
+    assert_safe_stop(commands[0])
+    assert commands[1].steer == 0.125
 
 
 def test_answer_without_a_command_stops_the_vehicle(make_agent, server, tmp_path):
@@ -274,6 +286,22 @@ def test_setup_without_a_server_says_so_and_leaves_nothing_open(make_agent, serv
         make_agent(ready_deadline_s=0.2)
     with pytest.raises(SettingsError, match="unknown key"):
         make_agent(speed=3)
+
+
+def test_agent_without_a_plan_says_so(make_agent):
+    with pytest.raises(RuntimeError, match="before set_global_plan"):
+        drive(make_agent(plan=(None, None)), straight_drive(1, SIZE))
+
+
+def test_new_plan_on_the_way_is_driven(make_agent, server):
+    agent = make_agent(rules="none")
+    moments = straight_drive(2, SIZE)
+    drive(agent, moments[:1])
+    agent.set_global_plan(*make_plan([(90.0, -40.0), (100.2, -10.0), (100.2, 30.0)]))
+    drive(agent, moments[1:])
+    first, second = (plan.observation.route_target for plan in server.planning.plans)
+    assert second.route_revision > first.route_revision
+    assert second.current_target_point.y == pytest.approx(30.0, abs=0.01), "y is to the right"
 
 
 def test_plan_of_another_map_is_refused(make_agent):

@@ -120,8 +120,10 @@ def test_plan_whose_forms_do_not_belong_together_is_refused():
     with pytest.raises(ValueError, match=r"its last point is 3\.0 m from"):
         world[-1][0].location.y += 3.0
         reference_of_plan(gps, world)
-    with pytest.raises(ValueError, match="2 GNSS and 3 map points"):
+    with pytest.raises(ValueError, match="2 GNSS points for 3 of the map"):
         reference_of_plan(gps[:2], world)
+    with pytest.raises(ValueError, match="0 GNSS points for 3 of the map"):
+        reference_of_plan(None, world)
 
 
 def test_lidar_points_become_the_golden_ego_points():

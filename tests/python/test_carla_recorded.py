@@ -57,8 +57,14 @@ def play(
     return commands, lines[:-1], lines[-1]["summary"]
 
 
-def test_agent_drives_every_tick_after_its_warm_up(service, tmp_path, drive):
-    commands, ticks, summary = play(service, tmp_path, drive)
+@pytest.fixture(scope="module")
+def played(service, tmp_path_factory, drive):
+    """The whole drive with the agent's defaults."""
+    return play(service, tmp_path_factory.mktemp("played"), drive)
+
+
+def test_agent_drives_every_tick_after_its_warm_up(played, drive):
+    commands, ticks, summary = played
     # The first compass is NaN: the warm-up begins with the first pose.
     assert summary["stops"] == {"NO_POSE": 1, "WARM_UP": WARM_UP}
     assert summary["planned"] == len(drive) - WARM_UP - 1 > 60
@@ -82,30 +88,43 @@ def test_agent_drives_every_tick_after_its_warm_up(service, tmp_path, drive):
     assert half[0] and not any(half[2:])
 
 
-def test_every_second_tick_has_a_new_context_as_published(service, tmp_path, drive):
-    _, ticks, summary = play(service, tmp_path, drive)
+def test_every_second_tick_has_a_new_context_as_published(played):
+    _, ticks, summary = played
     planned = ticks[WARM_UP + 1 :]
     assert summary["staleness_s"]["max"] <= 0.05 + 1e-6
     versions = [tick["snapshot_version"] for tick in planned]
     assert versions == sorted(versions) and len(set(versions)) >= len(planned) // 2
 
 
-def test_pose_is_the_recorded_one(service, tmp_path, drive):
-    _, ticks, _ = play(service, tmp_path, drive[: WARM_UP + 2])
+def test_pose_is_the_recorded_one(played, drive):
+    _, ticks, _ = played
     # Afterwards the car was driven otherwise than it is told here, which the filter cannot know.
-    for tick, moment in list(zip(ticks, drive))[1:]:
+    for tick, moment in list(zip(ticks, drive, strict=True))[1 : WARM_UP + 2]:
         offset = math.hypot(tick["pose"][0] - moment.pose.x, tick["pose"][1] - moment.pose.y)
         assert offset < 0.1
         assert abs(math.remainder(tick["pose"][2] - moment.pose.yaw, 2 * math.pi)) < 1e-3
 
 
-def test_same_drive_gives_the_same_commands(service, tmp_path, drive):
+def test_same_drive_gives_the_same_commands(service, tmp_path, played, drive):
+    ticks = WARM_UP + 9
+    commands, _, _ = play(service, tmp_path, drive[:ticks])
+    assert commands == played[0][:ticks]
+
+
+def test_simulated_latency_and_lockstep_are_driven(service, tmp_path, drive):
     few = drive[: WARM_UP + 12]
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    first, _, _ = play(service, tmp_path / "a", few)
-    second, _, _ = play(service, tmp_path / "b", few)
-    assert first == second
+    (tmp_path / "late").mkdir()
+    (tmp_path / "lockstep").mkdir()
+    _, late, summary = play(service, tmp_path / "late", few, simulated_latency_s=0.2)
+    planned = late[WARM_UP + 1 :]
+    seen = [tick["staleness_s"] for tick in planned if tick["snapshot_version"] > 0]
+    assert seen and min(seen) == pytest.approx(0.2) and max(seen) <= 0.3
+    assert [tick["stop"] for tick in planned] == [""] * len(planned)
+    # 0.2 s after the first frame: until then there is nothing to plan on.
+    assert summary["reasons"]["NO_CONTEXT"] == summary["reasons"]["FALLBACK"] == 4
+    _, locked, _ = play(service, tmp_path / "lockstep", few, time_mode="lockstep", lockstep_ticks=5)
+    seen = [tick["staleness_s"] for tick in locked[WARM_UP + 1 :]]
+    assert seen[:10] == pytest.approx([0.0, 0.05, 0.1, 0.15, 0.2] * 2)
 
 
 def test_agent_goes_on_when_its_session_was_closed_under_it(service, tmp_path, drive):
@@ -118,11 +137,11 @@ def test_agent_goes_on_when_its_session_was_closed_under_it(service, tmp_path, d
         for moment in drive[:20]:
             agent.run_step(moment.packets(), moment.timestamp_s)
         agent._link._session.close()  # As when its lease ended, or the service was restarted.
-        stopped, _ = (
-            agent.run_step(moment.packets(), moment.timestamp_s) for moment in drive[20:22]
-        )
+        for moment in drive[20:25]:
+            agent.run_step(moment.packets(), moment.timestamp_s)
+        assert agent._link.sessions_opened == 2
         summary = agent._log.summary()
     finally:
         agent.destroy()
-    assert (stopped.throttle, stopped.brake) == (0.0, 1.0)
-    assert summary["stops"] == {"NOT_FOUND": 1} and summary["planned"] == 21
+    assert summary["stops"] == {} and summary["planned"] == 25
+    assert "TIME_JUMP" not in summary["reasons"]

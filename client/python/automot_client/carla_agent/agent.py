@@ -80,6 +80,8 @@ class LifeCycle:
         """The command for one tick: a `carla.VehicleControl`."""
         if self._driver is None:
             raise RuntimeError("run_step before setup, or after destroy")
+        if not self._global_plan_world_coord:
+            raise RuntimeError("run_step before set_global_plan, or after one without points")
         if self._global_plan_world_coord is not self._planned:
             self._take_plan(self._driver)
         tick = self._driver.step(input_data, timestamp)

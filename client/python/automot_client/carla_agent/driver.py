@@ -29,7 +29,7 @@ from automot_client.carla_agent.sensor_suite import (
     SensorReadings,
     read_sensors,
 )
-from automot_client.carla_agent.service_link import PlanFailed
+from automot_client.carla_agent.service_link import PlanFailed, SessionLost
 from automot_client.carla_agent.settings import AgentSettings
 from automot_client.carla_agent.tick_log import TickLog
 from automot_client.geometry import Pose
@@ -48,6 +48,7 @@ class PlanningLink(Protocol):
     """What plans for the vehicle; see ServiceLink."""
 
     fresh: bool
+    sessions_opened: int
 
     @property
     def info(self) -> ServerInfo:
@@ -136,19 +137,28 @@ class CarlaDriver:
         if prepared.target_override is not None:
             targets = prepared.target_override
         self._revise_route(prepared.target_override is not None)
-        if self._link.fresh:
-            self._frames.begin_session()
-        observation = self._observation(time_us, readings, pose, targets)
         sent = self._clock()
-        plan = self._link.plan(observation)
+        try:
+            plan = self._plan(time_us, readings, pose, targets)
+        except SessionLost:  # The simulation stands: the tick need not be lost with the session.
+            plan = self._plan(time_us, readings, pose, targets)
         plan_s = self._clock() - sent
-        self._frames.given(observation.camera_frames)
         if plan.control is None:
             raise PlanFailed("NO_CONTROL: the answer has no command")
         control = plan.control
         if self._rules is not None:
             control = self._rules.after_plan(control)
         return Tick(control, "", plan, plan_s)
+
+    def _plan(
+        self, time_us: int, readings: SensorReadings, pose: Pose, targets: np.ndarray
+    ) -> Plan:
+        if self._link.fresh:
+            self._frames.begin_session()
+        observation = self._observation(time_us, readings, pose, targets)
+        plan = self._link.plan(observation)
+        self._frames.given(observation.camera_frames)
+        return plan
 
     def _observation(
         self, time_us: int, readings: SensorReadings, pose: Pose, targets: np.ndarray
@@ -208,4 +218,5 @@ class CarlaDriver:
             "route_points_left": self._route.remaining,
             "control": dataclasses.asdict(tick.control),
             "stop": tick.stop,
+            "sessions_opened": self._link.sessions_opened,
         }

@@ -48,13 +48,15 @@ def solve_reference(latitude_deg: float, longitude_deg: float, x: float, y: floa
     return GeoReference(math.degrees(origin), longitude_deg - math.degrees(x / scale))
 
 
-def reference_of_plan(gps_plan: Sequence[Any], world_plan: Sequence[Any]) -> GeoReference:
+def reference_of_plan(gps_plan: Sequence[Any] | None, world_plan: Sequence[Any]) -> GeoReference:
     """The reference of a leaderboard's plan: `({'lat', 'lon', 'z'}, option)` and `(transform, option)`.
 
     ValueError where the plan is empty or its two forms do not belong together.
     """
     if not gps_plan or len(gps_plan) != len(world_plan):
-        raise ValueError(f"global plan: {len(gps_plan)} GNSS and {len(world_plan)} map points")
+        raise ValueError(
+            f"global plan: {len(gps_plan or ())} GNSS points for {len(world_plan)} of the map"
+        )
     first = gps_plan[0][0], world_plan[0][0].location
     reference = solve_reference(first[0]["lat"], first[0]["lon"], first[1].x, first[1].y)
     last, location = gps_plan[-1][0], world_plan[-1][0].location

@@ -24,6 +24,10 @@ class PlanFailed(RuntimeError):
     """A tick got no plan; the message is the reason."""
 
 
+class SessionLost(PlanFailed):
+    """The service does not know the session, and took nothing of the tick in; the next plan opens another."""
+
+
 class ServiceLink:
     """One vehicle at the planning service. Not thread-safe.
 
@@ -58,16 +62,22 @@ class ServiceLink:
         return self._session.name if self._session else ""
 
     def plan(self, observation: Observation) -> Plan:
-        """Plans one tick; PlanFailed says why there is no plan. Waits no longer than the deadlines."""
+        """Plans one tick, in a new session where there is none; waits no longer than the deadlines.
+
+        PlanFailed says why there is no plan; SessionLost, that the same tick may be planned again.
+        """
         try:
             if self._session is None:
                 self._open()
             assert self._session is not None
             plan = self._session.plan(observation)
         except grpc.RpcError as error:
-            if error.code() in _LOST:
-                self._session, self.fresh = None, True
-            raise PlanFailed(f"{error.code().name}: {error.details()}") from error
+            reason = f"{error.code().name}: {error.details()}"
+            if error.code() not in _LOST or self._session is None:
+                raise PlanFailed(reason) from error
+            logger.warning("session %s lost: %s", self._session.name, reason)
+            self._session, self.fresh = None, True
+            raise SessionLost(reason) from error
         except ValueError as error:  # The client refused the observation, or is closed.
             raise PlanFailed(f"INVALID_ARGUMENT: {error}") from error
         self.fresh = False

@@ -40,6 +40,8 @@ class AgentSettings:
 
     def session_options(self) -> SessionOptions:
         """How the vehicle is served."""
+        # A first context that becomes visible later cannot be waited for while the simulation stands.
+        no_context = "fallback" if self.simulated_latency_s else None
         return SessionOptions(
             planning_rate_hz=self.planning_rate_hz,
             reasoning_rate_hz=self.reasoning_rate_hz,
@@ -47,6 +49,7 @@ class AgentSettings:
             run_controller=True,
             simulated_latency_s=self.simulated_latency_s,
             lockstep_ticks=self.lockstep_ticks if self.time_mode == "lockstep" else 0,
+            on_no_context=no_context,
             required_model_revision=self.required_model_revision,
         )
 
