@@ -20,6 +20,8 @@ struct ContextFlags {
 void RunLanes(const ContextFlags& flags, nlohmann::json* result);
 // What acquiring and releasing the newest version costs, beside 1,000 publications per second.
 void RunHandle(const ContextFlags& flags, nlohmann::json* result);
+// A plan's p99 beside 1,000 publications per second, and while snapshots arrive at full rate.
+void RunPlan(const ContextFlags& flags, nlohmann::json* result);
 // How much of a transfer hides behind the computation of the layers.
 void RunLayerStreaming(const ContextFlags& flags, nlohmann::json* result);
 // Which share of a transfer's processor time the hashes take.

@@ -13,6 +13,7 @@
 #include "tests/benchmark/context/context_parts.h"
 #include "tests/benchmark/context/lane_roles.h"
 #include "tests/benchmark/context/plain_roles.h"
+#include "tests/benchmark/context/planner_role.h"
 
 namespace automot::benchmarks {
 namespace {
@@ -24,15 +25,15 @@ struct Part {
   void (*run)(const ContextFlags&, json*);
 };
 constexpr Part kParts[] = {
-    {"lanes", RunLanes},
-    {"layer_streaming", RunLayerStreaming},
-    {"integrity", RunIntegrity},
-    {"handle", RunHandle},
+    {"lanes", RunLanes},         {"layer_streaming", RunLayerStreaming},
+    {"integrity", RunIntegrity}, {"handle", RunHandle},
+    {"plan", RunPlan},
 };
 
 // What a child process is.
 struct Role {
   std::string name, lane, address;
+  int core = 0;
 };
 
 int RunRole(const Role& role) {
@@ -43,6 +44,7 @@ int RunRole(const Role& role) {
   if (role.name == "plain-client") return RunPlainClient(role.address);
   if (role.name == "socket-server") return RunSocketServer();
   if (role.name == "socket-client") return RunSocketClient(role.address);
+  if (role.name == "planner") return RunPlanner(role.address, role.core);
   throw std::runtime_error("no role \"" + role.name + "\"");
 }
 
@@ -80,6 +82,7 @@ int Main(int argc, char** argv) {
   app.add_option("--role", role.name, "of a child process")->group("");
   app.add_option("--lane", role.lane, "of a child process")->group("");
   app.add_option("--address", role.address, "of a child process")->group("");
+  app.add_option("--core", role.core, "of a child process")->group("");
   CLI11_PARSE(app, argc, argv);
   if (!role.name.empty()) return RunRole(role);
   return RunParts(flags, {{"provenance", Provenance(argc, argv)}});
