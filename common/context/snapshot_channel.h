@@ -81,6 +81,7 @@ struct LinkStats {
   uint64_t snapshots_received = 0;
   uint64_t snapshots_refused = 0;  // assembly or verification failed
   uint64_t bytes_received = 0;
+  uint64_t bytes_copied = 0;  // of keys and values, by the receiver
   uint64_t reconnects = 0;
 };
 

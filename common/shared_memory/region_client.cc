@@ -263,12 +263,15 @@ absl::StatusOr<context::KvBuffer> RegionClient::Borrow(uint64_t subscription, co
                                                        const context::ContextLayout& layout,
                                                        PlaceRefusal* refusal) {
   *refusal = PlaceRefusal::kNone;
-  AUTOMOT_RETURN_IF_ERROR(layout.Validate());
-  AUTOMOT_RETURN_IF_ERROR(shared_->Hear());
-  auto mapped = shared_->Find(use, layout, refusal);
+  if (absl::Status heard = shared_->Hear(); !heard.ok()) {
+    shutdown(shared_->socket.get(), SHUT_RDWR);  // what it says next cannot be trusted either
+    return heard;
+  }
+  absl::StatusOr<std::shared_ptr<const MappedRegion>> mapped;
+  const absl::Status valid = layout.Validate();
+  mapped = valid.ok() ? shared_->Find(use, layout, refusal) : valid;
   if (!mapped.ok()) {
-    shared_->Say(
-        {.kind = RegionMessageKind::kRelease, .region = use.region, .generation = use.generation});
+    Return(use);
     return mapped.status();
   }
   const auto bytes = (*mapped)->bytes().subspan(use.offset_bytes, use.length_bytes);

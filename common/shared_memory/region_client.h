@@ -68,8 +68,8 @@ class RegionClient {
   uint64_t MintSubscription() { return next_subscription_.fetch_add(1, std::memory_order_relaxed); }
 
   // The bytes of `use` as a read-only buffer: write to none of its spans. `subscription` is what
-  // the uses are counted under. INVALID_ARGUMENT, FAILED_PRECONDITION or DATA_LOSS with `refusal`
-  // set; the use is then given back. UNAVAILABLE: the connection has ended.
+  // the uses are counted under. DATA_LOSS with `refusal` set, or INVALID_ARGUMENT for the layout:
+  // the use is given back. UNAVAILABLE, or DATA_LOSS without `refusal`: the connection is over.
   absl::StatusOr<context::KvBuffer> Borrow(uint64_t subscription, const RegionUse& use,
                                            const context::ContextLayout& layout,
                                            PlaceRefusal* refusal);

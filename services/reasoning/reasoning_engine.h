@@ -115,6 +115,7 @@ class ReasoningEngine final : public context::SnapshotChannel, private WorkSourc
   void Stop();
 
   ReasoningStatus status() const;
+  context::KvBufferPool::Stats pool_stats() const { return pool_.stats(); }
 
  private:
   // WorkSource.

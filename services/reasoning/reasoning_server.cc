@@ -153,6 +153,10 @@ absl::StatusOr<std::unique_ptr<ReasoningServer>> ReasoningServer::Start(
 
 absl::Status ReasoningServer::Listen() {
   AUTOMOT_RETURN_IF_ERROR(rpc::ValidateAddress("--address", options_.address));
+  if (!options_.shared_memory.path.empty()) {
+    AUTOMOT_ASSIGN_OR_RETURN(regions_, shared_memory::RegionServer::Start(options_.shared_memory));
+    context_.regions = regions_.get();
+  }
   AUTOMOT_ASSIGN_OR_RETURN(auto credentials,
                            rpc::ServerCredentialsFor(options_.address, options_.tls));
   grpc::EnableDefaultHealthCheckService(true);

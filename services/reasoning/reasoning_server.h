@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "common/conversion/observation.h"
 #include "common/rpc/credentials.h"
+#include "common/shared_memory/region_server.h"
 #include "services/reasoning/handlers/reasoning_context.h"
 #include "services/reasoning/reasoning_engine.h"
 
@@ -23,6 +24,8 @@ struct ReasoningServerOptions {
   conversion::ObservationLimits limits;
   std::size_t chunk_bytes = context::kDefaultChunkBytes;  // at most 4 MiB, the contract's limit
   absl::Duration drain_deadline = absl::Seconds(20);
+  // The shared-memory lane; without a path there is none. The engine's pool must then lend regions.
+  shared_memory::RegionServerOptions shared_memory;
 };
 
 // Health: service "" and "automot.v1.ReasoningService" serve once the expert is warm and until the
@@ -30,7 +33,7 @@ struct ReasoningServerOptions {
 class ReasoningServer {
  public:
   // Listens when it returns. `engine` must outlive the server. INVALID_ARGUMENT: address or TLS
-  // files; UNAVAILABLE: the port is taken.
+  // files; UNAVAILABLE: the port is taken; the errors of RegionServer::Start.
   static absl::StatusOr<std::unique_ptr<ReasoningServer>> Start(
       const ReasoningServerOptions& options, ReasoningEngine* engine);
   ~ReasoningServer();
@@ -53,6 +56,7 @@ class ReasoningServer {
   const ReasoningServerOptions options_;
   ReasoningEngine* const engine_;
   const rpc::ClientAllowList allow_list_;
+  std::unique_ptr<shared_memory::RegionServer> regions_;
   LiveStreams streams_;
   ReasoningContext context_;
   std::shared_ptr<Health> health_;

@@ -67,27 +67,53 @@ std::optional<OutboxItem> SnapshotOutbox::Next() {
 }
 
 std::optional<OutboxItem> SnapshotOutbox::NextOf(Transfer& transfer) {
-  if (!transfer.header_sent) {
-    if (!options_.layers && !transfer.complete) return std::nullopt;
-    transfer.header_sent = true;
-    return OutboxHeader{transfer.snapshot};
-  }
-  if (transfer.next_chunk < transfer.chunks.size()) {
-    context::ChunkSpec& chunk = transfer.chunks[transfer.next_chunk];
-    if (static_cast<int>(chunk.layer) >= transfer.layers_ready) return std::nullopt;
-    ++transfer.next_chunk;
-    const auto tensor =
-        std::as_const(transfer.snapshot->kv).Tensor(static_cast<int>(chunk.layer), chunk.tensor);
-    chunk.hash = context::HashChunk(tensor.subspan(chunk.offset_bytes, chunk.bytes));
-    transfer.hasher.Add(chunk);
-    return OutboxChunk{transfer.snapshot, chunk};
-  }
+  if (!transfer.header_sent) return BeginOf(transfer);
+  if (transfer.next_chunk < transfer.chunks.size()) return LayersOf(transfer);
   if (!transfer.complete) return std::nullopt;
   OutboxTrailer trailer{.snapshot = transfer.snapshot,
                         .trailer = TrailerOf(transfer),
                         .chunk_count = static_cast<uint32_t>(transfer.chunks.size())};
   current_.reset();
   return trailer;
+}
+
+std::optional<OutboxItem> SnapshotOutbox::BeginOf(Transfer& transfer) {
+  if (!options_.layers && !transfer.complete) return std::nullopt;
+  if (options_.lend && options_.layers) {
+    const auto outcome = options_.lend(transfer.snapshot);
+    borrower_gone_ = outcome == shared_memory::LendOutcome::kEnded;
+    if (outcome != shared_memory::LendOutcome::kLent) return std::nullopt;
+  }
+  transfer.header_sent = true;
+  return OutboxHeader{transfer.snapshot, options_.lend && options_.layers};
+}
+
+std::optional<OutboxItem> SnapshotOutbox::LayersOf(Transfer& transfer) {
+  const auto ready = [&transfer] {
+    return transfer.next_chunk < transfer.chunks.size() &&
+           static_cast<int>(transfer.chunks[transfer.next_chunk].layer) < transfer.layers_ready;
+  };
+  if (!ready()) return std::nullopt;
+  if (!options_.lend) {
+    context::ChunkSpec& chunk = transfer.chunks[transfer.next_chunk++];
+    Hash(transfer, chunk);
+    return OutboxChunk{transfer.snapshot, chunk};
+  }
+  OutboxSharedLayers layers;
+  for (std::size_t bytes = 0; ready() && bytes < kSharedBatchBytes;) {
+    context::ChunkSpec& chunk = transfer.chunks[transfer.next_chunk++];
+    Hash(transfer, chunk);
+    bytes += chunk.bytes;
+    layers.chunks.push_back(chunk);
+  }
+  return layers;
+}
+
+void SnapshotOutbox::Hash(Transfer& transfer, context::ChunkSpec& chunk) {
+  const auto tensor =
+      std::as_const(transfer.snapshot->kv).Tensor(static_cast<int>(chunk.layer), chunk.tensor);
+  chunk.hash = context::HashChunk(tensor.subspan(chunk.offset_bytes, chunk.bytes));
+  transfer.hasher.Add(chunk);
 }
 
 context::SnapshotTrailer SnapshotOutbox::TrailerOf(const Transfer& transfer) {

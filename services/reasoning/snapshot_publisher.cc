@@ -8,7 +8,18 @@
 namespace automot::reasoning {
 
 SnapshotPublisher::SnapshotPublisher(Options options)
-    : options_(std::move(options)), outbox_(options_.outbox) {}
+    : options_(WithLoans(std::move(options))), outbox_(options_.outbox) {
+  if (options_.loans != nullptr) options_.loans->NotifyOnRoom([this] { OnLoanRoom(); });
+}
+
+SnapshotPublisher::Options SnapshotPublisher::WithLoans(Options options) {
+  if (options.loans != nullptr) {
+    options.outbox.lend = [loans = options.loans](const context::SnapshotPtr& snapshot) {
+      return loans->Lend(snapshot);
+    };
+  }
+  return options;
+}
 
 void SnapshotPublisher::Greet(const v1::Attached& attached) {
   absl::MutexLock lock(&mutex_);
@@ -71,6 +82,10 @@ std::optional<grpc::ByteBuffer> SnapshotPublisher::NextMessage() {
     return Serialize(notice);
   }
   const std::optional<OutboxItem> item = outbox_.Next();
+  if (!item && outbox_.borrower_gone() && !close_) {
+    close_ = absl::UnavailableError("the consumer's shared-memory connection has ended");
+    outbox_.Clear();
+  }
   if (!item) return std::nullopt;
   return Serialize(*item, options_.outbox.session_name);
 }
@@ -85,33 +100,44 @@ void SnapshotPublisher::Pump() {
   }
   std::optional<grpc::ByteBuffer> message = NextMessage();
   has_room_.store(outbox_.HasRoom(), std::memory_order_release);
+  if (!message && close_) return Pump();
   if (!message) return;
   writing_ = true;
   message_ = *std::move(message);
   StartWrite(&message_);
 }
 
-void SnapshotPublisher::OnWriteDone(bool ok) {
+template <typename Work>
+void SnapshotPublisher::RunAndTellRoom(Work&& work) {
   bool room_made = false;
   {
     absl::MutexLock lock(&mutex_);
-    writing_ = false;
-    message_.Clear();
     const bool had_room = has_room_.load(std::memory_order_acquire);
-    if (ok) {
-      Pump();
-    } else {
-      CloseLocked(absl::CancelledError("the consumer is gone"));
-      Pump();
-    }
+    work();
     room_made = !had_room && has_room_.load(std::memory_order_acquire);
   }
   if (room_made) options_.on_room();
 }
 
+void SnapshotPublisher::OnWriteDone(bool ok) {
+  RunAndTellRoom([this, ok]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    writing_ = false;
+    message_.Clear();
+    if (!ok) CloseLocked(absl::CancelledError("the consumer is gone"));
+    Pump();
+  });
+}
+
+void SnapshotPublisher::OnLoanRoom() {
+  RunAndTellRoom([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!close_) Pump();
+  });
+}
+
 void SnapshotPublisher::OnCancel() { Close(absl::CancelledError("the consumer cancelled")); }
 
 void SnapshotPublisher::OnDone() {
+  if (options_.loans != nullptr) options_.loans->Close();
   options_.on_done();
   delete this;
 }

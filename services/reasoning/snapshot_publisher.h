@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -26,7 +27,8 @@ class SnapshotPublisher final : public grpc::ServerWriteReactor<grpc::ByteBuffer
                                 public SnapshotSink {
  public:
   struct Options {
-    SnapshotOutbox::Options outbox;
+    SnapshotOutbox::Options outbox;                     // `lend` is the publisher's own
+    std::shared_ptr<shared_memory::RegionLoans> loans;  // null: payload goes as chunks
     absl::Duration drain_deadline;
     std::function<void()> on_room;  // a waiting snapshot has gone out
     std::function<void()> on_done;
@@ -36,6 +38,8 @@ class SnapshotPublisher final : public grpc::ServerWriteReactor<grpc::ByteBuffer
 
   // Sends `attached` before anything else; to be called before the engine knows the sink.
   void Greet(const v1::Attached& attached);
+  // The consumer may have room for another loan, or is gone.
+  void OnLoanRoom();
   // Ends the stream once the message in flight is out. Never twice.
   void Close(const absl::Status& status);
 
@@ -52,7 +56,11 @@ class SnapshotPublisher final : public grpc::ServerWriteReactor<grpc::ByteBuffer
   void OnCancel() override;
   void OnDone() override;
 
+  static Options WithLoans(Options options);
   void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Runs `work` under the mutex; tells afterwards where that has made room.
+  template <typename Work>
+  void RunAndTellRoom(Work&& work);
   std::optional<grpc::ByteBuffer> NextMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CloseLocked(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -54,6 +54,14 @@ grpc::ByteBuffer SerializeChunk(const OutboxChunk& item) {
   return {slices.data(), slices.size()};
 }
 
+void PlaceToProto(const context::KvBuffer& kv, v1::SharedPlace* proto) {
+  const context::RegionPlace& place = *kv.place();
+  proto->set_region(place.region->number());
+  proto->set_generation(place.generation);
+  proto->set_offset_bytes(place.offset_bytes);
+  proto->set_length_bytes(kv.layout().total_bytes());
+}
+
 struct Serializer {
   const std::string& session_name;
 
@@ -61,9 +69,23 @@ struct Serializer {
     v1::SubscribeContextsResponse message;
     conversion::SnapshotHeaderToProto(item.snapshot->header, session_name,
                                       message.mutable_header());
+    if (item.lent)
+      PlaceToProto(item.snapshot->kv, message.mutable_header()->mutable_shared_place());
     return Serialize(message);
   }
   grpc::ByteBuffer operator()(const OutboxChunk& item) const { return SerializeChunk(item); }
+  grpc::ByteBuffer operator()(const OutboxSharedLayers& item) const {
+    v1::SubscribeContextsResponse message;
+    for (const context::ChunkSpec& chunk : item.chunks) {
+      v1::SharedChunk* const shared = message.mutable_shared_layers()->add_chunks();
+      shared->set_layer(chunk.layer);
+      shared->set_values(chunk.tensor == context::TensorKind::kValue);
+      shared->set_offset_bytes(chunk.offset_bytes);
+      shared->set_length_bytes(chunk.bytes);
+      shared->set_hash(chunk.hash);
+    }
+    return Serialize(message);
+  }
   grpc::ByteBuffer operator()(const OutboxTrailer& item) const {
     v1::SubscribeContextsResponse message;
     conversion::SnapshotTrailerToProto(item.trailer, item.snapshot->header.id, session_name,

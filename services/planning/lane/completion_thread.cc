@@ -22,7 +22,11 @@ struct CompletionThread::Timer::State {
 CompletionThread::CompletionThread(int nice_value)
     : thread_([this, nice_value] { Main(nice_value); }) {}
 
-CompletionThread::~CompletionThread() { thread_.join(); }
+CompletionThread::~CompletionThread() { Join(); }
+
+void CompletionThread::Join() {
+  if (thread_.joinable()) thread_.join();
+}
 
 void CompletionThread::Main(int nice_value) {
   NameThread("snapshot-lane");
@@ -36,11 +40,10 @@ void CompletionThread::Main(int nice_value) {
 }
 
 void CompletionThread::Post(std::function<void()> work) {
-  {
-    absl::MutexLock lock(&mutex_);
-    posted_.push_back(std::move(work));
-    if (posted_.size() > 1) return;  // the thread has been told
-  }
+  absl::MutexLock lock(&mutex_);  // so that no alarm is set on a queue that has been shut down
+  if (stopped()) return;
+  posted_.push_back(std::move(work));
+  if (posted_.size() > 1) return;  // the thread has been told
   // An alarm of the past completes at once: the way to wake the thread of a completion queue.
   auto alarm = std::make_shared<grpc::Alarm>();
   grpc::Alarm* const raw = alarm.get();
@@ -76,6 +79,7 @@ void CompletionThread::Timer::Cancel() {
 }
 
 void CompletionThread::Stop() {
+  absl::MutexLock lock(&mutex_);
   stopped_.store(true, std::memory_order_release);
   queue_.Shutdown();
 }

@@ -31,7 +31,7 @@ class CompletionThread {
   // A tag for one operation on queue().
   static void* Tag(Completion completion) { return new Completion(std::move(completion)); }
 
-  // Runs `work` on the thread, soon, in the order of posting. Thread-safe. Not after Stop.
+  // Runs `work` on the thread, soon, in the order of posting. Thread-safe. Nothing after Stop.
   void Post(std::function<void()> work);
 
   // Runs `work` once, on the thread, after `delay`, unless cancelled. On the thread only.
@@ -49,6 +49,8 @@ class CompletionThread {
   // No operation may begin any more; pending ones complete, with ok = false where they were
   // cancelled. On the thread only.
   void Stop();
+  // Returns when the thread has run its last completion; Stop must have been called or posted.
+  void Join();
   bool stopped() const { return stopped_.load(std::memory_order_acquire); }
 
   grpc::CompletionQueue* queue() { return &queue_; }

@@ -8,13 +8,15 @@
 #include "common/conversion/snapshot_header.h"
 #include "common/conversion/snapshot_trailer.h"
 #include "common/rpc/status_conversion.h"
+#include "common/status/status_macros.h"
 
 namespace automot::planning {
 namespace {
 
 constexpr char kMethod[] = "/automot.v1.ReasoningService/SubscribeContexts";
 
-v1::SubscribeContextsRequest RequestOf(const context::AttachRequest& attach) {
+v1::SubscribeContextsRequest RequestOf(const context::AttachRequest& attach,
+                                       shared_memory::RegionClient* regions) {
   v1::SubscribeContextsRequest request;
   request.set_session(attach.session_name);
   request.set_episode(attach.episode);
@@ -25,6 +27,10 @@ v1::SubscribeContextsRequest RequestOf(const context::AttachRequest& attach) {
   request.set_layout(conversion::KvLayoutToProto(attach.layout_kind));
   request.set_model_revision(attach.model_revision);
   request.set_lossless(attach.lossless);
+  if (regions != nullptr) {
+    request.set_shared_memory_token(regions->token());
+    request.set_shared_memory_subscription(regions->MintSubscription());
+  }
   return request;
 }
 
@@ -34,11 +40,23 @@ grpc::ByteBuffer Serialize(const v1::SubscribeContextsRequest& request) {
   return {&slice, 1};
 }
 
+shared_memory::RegionUse UseOf(const v1::SharedPlace& place) {
+  return {.region = place.region(),
+          .generation = place.generation(),
+          .offset_bytes = place.offset_bytes(),
+          .length_bytes = place.length_bytes()};
+}
+
 }  // namespace
 
 ContextStream::ContextStream(CompletionThread* thread, context::KvBufferPool* pool,
+                             std::shared_ptr<shared_memory::RegionClient> regions,
                              const context::AttachRequest& request, Events events)
-    : thread_(thread), assembler_(pool), request_(RequestOf(request)), events_(std::move(events)) {
+    : thread_(thread),
+      assembler_(pool),
+      regions_(std::move(regions)),
+      request_(RequestOf(request, regions_.get())),
+      events_(std::move(events)) {
   expected_.session = request.session;
   expected_.session_name = request.session_name;
   expected_.episode = request.episode;
@@ -64,8 +82,8 @@ void ContextStream::Start(const std::shared_ptr<grpc::Channel>& channel,
   }));
 }
 
-void ContextStream::Cancel() {
-  own_status_ = absl::CancelledError("detached");
+void ContextStream::Cancel(absl::Status why) {
+  own_status_ = std::move(why);
   call_.TryCancel();
 }
 
@@ -93,6 +111,9 @@ void ContextStream::OnRead(bool ok) {
 void ContextStream::End() {
   attach_timer_.Cancel();
   assembler_.Abort();
+  if (regions_ != nullptr) {
+    regions_->EndSubscription(request_.shared_memory_subscription(), shared_uses_);
+  }
   if (thread_->stopped()) {
     events_ = {};  // the link, which holds the stream
     return;
@@ -114,8 +135,7 @@ void ContextStream::Take(SubscribeMessage message) {
 void ContextStream::TakeEvent(const v1::SubscribeContextsResponse& message) {
   switch (message.event_case()) {
     case v1::SubscribeContextsResponse::kAttached:
-      attach_timer_.Cancel();
-      return events_.on_attached(message.attached());
+      return TakeAttached(message.attached());
     case v1::SubscribeContextsResponse::kHeader:
       return TakeHeader(message.header());
     case v1::SubscribeContextsResponse::kTrailer:
@@ -129,34 +149,90 @@ void ContextStream::TakeEvent(const v1::SubscribeContextsResponse& message) {
           failed.capture_time_us(),
           absl::Status(static_cast<absl::StatusCode>(failed.code()), failed.message()), false);
     }
-    case v1::SubscribeContextsResponse::kSharedLayers:  // not asked for
-    case v1::SubscribeContextsResponse::kChunk:         // parsed apart
+    case v1::SubscribeContextsResponse::kSharedLayers:
+      return TakeSharedLayers(message.shared_layers());
+    case v1::SubscribeContextsResponse::kChunk:  // parsed apart
     case v1::SubscribeContextsResponse::EVENT_NOT_SET:
       return;  // an event of a newer producer
   }
+}
+
+void ContextStream::TakeAttached(const v1::Attached& attached) {
+  attach_timer_.Cancel();
+  if (attached.shared_memory_subscription() != request_.shared_memory_subscription()) {
+    return Cancel(absl::FailedPreconditionError(
+        "the producer took the subscription, but not for the shared-memory lane"));
+  }
+  shared_limit_ = attached.shared_memory_snapshots();
+  events_.on_attached(attached);
 }
 
 void ContextStream::TakeHeader(const v1::SnapshotHeader& proto) {
   skipping_ = false;
   chunks_ = 0;
   capture_time_us_ = proto.capture_time_us();
+  lent_ = regions_ != nullptr && proto.has_shared_place();
+  if (lent_) ++shared_uses_;
+  const absl::Status begun = Begin(proto);
+  // Whatever happens to a lent snapshot, its use is given back: by the buffer, or here.
+  if (lent_) regions_->Return(UseOf(proto.shared_place()));
+  if (!begun.ok()) Refuse(begun);
+}
+
+absl::Status ContextStream::Begin(const v1::SnapshotHeader& proto) {
   if (proto.id().session() != expected_.session_name) {
-    return Refuse(
-        absl::InvalidArgumentError(absl::StrCat("header.id.session is '", proto.id().session(),
-                                                "'; expected '", expected_.session_name, "'")));
+    return absl::InvalidArgumentError(absl::StrCat("header.id.session is '", proto.id().session(),
+                                                   "'; expected '", expected_.session_name, "'"));
   }
-  const absl::StatusOr<context::SnapshotHeader> header =
-      conversion::SnapshotHeaderFromProto(proto, expected_.session);
-  if (!header.ok()) return Refuse(header.status());
-  if (absl::Status status = assembler_.Begin(*header, expected_); !status.ok()) Refuse(status);
+  AUTOMOT_ASSIGN_OR_RETURN(const context::SnapshotHeader header,
+                           conversion::SnapshotHeaderFromProto(proto, expected_.session));
+  if (regions_ == nullptr) return assembler_.Begin(header, expected_);
+  if (!proto.has_shared_place()) {
+    return absl::DataLossError("header.shared_place is missing in the shared-memory lane");
+  }
+  return BeginShared(header, proto.shared_place());
+}
+
+absl::Status ContextStream::BeginShared(const context::SnapshotHeader& header,
+                                        const v1::SharedPlace& place) {
+  const uint64_t subscription = request_.shared_memory_subscription();
+  // Before the loan: near the producer's limits it is copied, and given back with the trailer.
+  const bool keep = regions_->RoomToKeep(subscription, header.layout.total_bytes(), shared_limit_);
+  copying_ = !keep;
+  lent_ = false;
+  AUTOMOT_ASSIGN_OR_RETURN(
+      context::KvBuffer mapped,
+      regions_->Borrow(subscription, UseOf(place), header.layout, &place_refusal_));
+  return assembler_.BeginMapped(header, expected_, std::move(mapped), keep);
+}
+
+void ContextStream::TakeSharedLayers(const v1::SharedLayers& layers) {
+  for (const v1::SharedChunk& shared : layers.chunks()) {
+    if (skipping_) return;
+    ++chunks_;
+    const context::ChunkSpec chunk = {
+        .layer = shared.layer(),
+        .tensor = shared.values() ? context::TensorKind::kValue : context::TensorKind::kKey,
+        .offset_bytes = shared.offset_bytes(),
+        .bytes = shared.length_bytes(),
+        .hash = shared.hash()};
+    const absl::Status status = assembler_.AddMapped(chunk);
+    if (!status.ok()) {
+      Refuse(status);
+    } else {
+      events_.on_bytes(chunk.bytes);
+      if (copying_) events_.on_copied(chunk.bytes);
+    }
+  }
 }
 
 void ContextStream::TakeChunk(const ChunkMessage& message) {
   if (skipping_) return;
   ++chunks_;
   if (absl::Status status = assembler_.Add(message.chunk, message.pieces); !status.ok()) {
-    Refuse(status);
+    return Refuse(status);
   }
+  events_.on_copied(message.chunk.bytes);
 }
 
 void ContextStream::TakeTrailer(const v1::SnapshotTrailer& proto) {

@@ -15,6 +15,7 @@
 #include "automot/v1/reasoning_service.pb.h"
 #include "common/context/snapshot_assembler.h"
 #include "common/context/snapshot_channel.h"
+#include "common/shared_memory/region_client.h"
 #include "services/planning/lane/completion_thread.h"
 #include "services/planning/lane/subscribe_message.h"
 
@@ -33,18 +34,21 @@ class ContextStream final : public std::enable_shared_from_this<ContextStream> {
         on_failed;
     std::function<void()> on_draining;
     std::function<void(std::size_t bytes)> on_bytes;
+    std::function<void(std::size_t bytes)> on_copied;  // of keys and values, by this process
     std::function<void(const absl::Status& why)> on_closed;
   };
 
-  // `thread` and `pool` outlive the stream.
+  // `thread` and `pool` outlive the stream. `regions`: the shared-memory lane; null: payload comes
+  // as chunks.
   ContextStream(CompletionThread* thread, context::KvBufferPool* pool,
+                std::shared_ptr<shared_memory::RegionClient> regions,
                 const context::AttachRequest& request, Events events);
 
   // Subscribes over `channel`. Without an answer within `attach_deadline` the call ends with
   // DEADLINE_EXCEEDED.
   void Start(const std::shared_ptr<grpc::Channel>& channel, absl::Duration attach_deadline);
-  // Ends the call; on_closed follows.
-  void Cancel();
+  // Ends the call; on_closed follows, with `why`.
+  void Cancel(absl::Status why = absl::CancelledError("detached"));
 
   // What the headers must say from now on.
   void SetEpisode(uint32_t episode) { expected_.episode = episode; }
@@ -54,7 +58,11 @@ class ContextStream final : public std::enable_shared_from_this<ContextStream> {
   void OnRead(bool ok);
   void End();
   void Take(SubscribeMessage message);
+  void TakeAttached(const v1::Attached& attached);
   void TakeChunk(const ChunkMessage& message);
+  void TakeSharedLayers(const v1::SharedLayers& layers);
+  absl::Status Begin(const v1::SnapshotHeader& proto);
+  absl::Status BeginShared(const context::SnapshotHeader& header, const v1::SharedPlace& place);
   void TakeEvent(const v1::SubscribeContextsResponse& message);
   void TakeHeader(const v1::SnapshotHeader& proto);
   void TakeTrailer(const v1::SnapshotTrailer& proto);
@@ -63,6 +71,7 @@ class ContextStream final : public std::enable_shared_from_this<ContextStream> {
   CompletionThread* const thread_;
   context::SnapshotAssembler assembler_;
   context::SnapshotExpectation expected_;
+  const std::shared_ptr<shared_memory::RegionClient> regions_;
   const v1::SubscribeContextsRequest request_;
   Events events_;
 
@@ -75,6 +84,11 @@ class ContextStream final : public std::enable_shared_from_this<ContextStream> {
   SessionTimeUs capture_time_us_ = 0;  // of the snapshot in progress
   uint32_t chunks_ = 0;                // of the snapshot in progress
   bool skipping_ = false;              // refused: the rest of this snapshot is ignored
+  bool copying_ = true;                // the snapshot in progress
+  bool lent_ = false;                  // a use is in nobody's hands yet
+  uint64_t shared_uses_ = 0;           // that came with headers
+  std::size_t shared_limit_ = 0;       // snapshots that may be held
+  shared_memory::PlaceRefusal place_refusal_ = shared_memory::PlaceRefusal::kNone;  // of the last
 };
 
 }  // namespace automot::planning

@@ -64,6 +64,9 @@ GrpcSnapshotChannel::GrpcSnapshotChannel(GrpcSnapshotChannelOptions options)
     : options_(std::move(options)), pool_(options_.pool), thread_(options_.nice_value) {
   for (const std::string& address : options_.addresses) {
     channels_.push_back(Connect(options_, address));
+    if (options_.lane != context::Lane::kSharedMemory) continue;
+    peers_.push_back(
+        std::make_shared<RegionPeer>(&thread_, channels_.back(), options_.region_timeout));
   }
 }
 
@@ -76,8 +79,10 @@ GrpcSnapshotChannel::~GrpcSnapshotChannel() {
   for (const auto& [session, link] : links) link->pass().RevokeAndWait();
   thread_.Post([this, links = std::move(links)] {
     for (const auto& [session, link] : links) link->Close();
+    for (const auto& peer : peers_) peer->Close();
     thread_.Stop();
   });
+  thread_.Join();  // the peers' threads end after the last completion
 }
 
 SessionLink::Environment GrpcSnapshotChannel::EnvironmentFor(const std::string& session_name) {
@@ -89,7 +94,10 @@ SessionLink::Environment GrpcSnapshotChannel::EnvironmentFor(const std::string& 
   std::sort(ranks.rbegin(), ranks.rend());
   SessionLink::Environment environment{
       .thread = &thread_, .pool = &pool_, .counters = &counters_, .timeouts = options_.timeouts};
-  for (const auto& [rank, i] : ranks) environment.channels.push_back(channels_[i]);
+  for (const auto& [rank, i] : ranks) {
+    environment.channels.push_back(channels_[i]);
+    if (!peers_.empty()) environment.peers.push_back(peers_[i]);
+  }
   return environment;
 }
 
@@ -204,6 +212,7 @@ context::LinkStats GrpcSnapshotChannel::stats() const {
   stats.snapshots_received = counters_.received.load(std::memory_order_relaxed);
   stats.snapshots_refused = counters_.refused.load(std::memory_order_relaxed);
   stats.bytes_received = counters_.bytes.load(std::memory_order_relaxed);
+  stats.bytes_copied = counters_.copied.load(std::memory_order_relaxed);
   stats.reconnects = counters_.reconnects.load(std::memory_order_relaxed);
   return stats;
 }

@@ -11,6 +11,9 @@
 // the next Attach; only ABORTED (an epoch not above the one in force) ends it. Every wait has a
 // deadline; a frozen peer is noticed by pings.
 //
+// Shared memory: with Lane::kSharedMemory the same calls carry descriptions of where keys and
+// values lie, instead of the bytes. The lane is chosen when the channel is made, and stays.
+//
 // Frames: the newest 32 of a session stay here and are given to every new producer before its first
 // refresh, the history grid first.
 #pragma once
@@ -48,6 +51,8 @@ struct GrpcSnapshotChannelOptions {
       absl::Seconds(2);  // a frozen peer is noticed after interval + timeout
   absl::Duration ping_timeout = absl::Seconds(2);
   int nice_value = 5;
+  context::Lane lane = context::Lane::kGrpc;         // or kSharedMemory
+  absl::Duration region_timeout = absl::Seconds(2);  // of connecting to a producer's socket
   context::KvBufferPool::Options pool;
 };
 
@@ -64,7 +69,7 @@ class GrpcSnapshotChannel final : public context::SnapshotChannel {
   absl::Status Submit(context::SlowObservationPtr observation) override;
   absl::Status Reset(uint64_t session, uint32_t episode) override;
   void Detach(uint64_t session) override;
-  context::Lane lane() const override { return context::Lane::kGrpc; }
+  context::Lane lane() const override { return options_.lane; }
   // `state`: up while any session's link is.
   context::LinkStats stats() const override;
 
@@ -76,6 +81,7 @@ class GrpcSnapshotChannel final : public context::SnapshotChannel {
 
   const GrpcSnapshotChannelOptions options_;
   std::vector<std::shared_ptr<grpc::Channel>> channels_;  // one per address
+  std::vector<std::shared_ptr<RegionPeer>> peers_;        // one per address, or none
   context::KvBufferPool pool_;
   LinkCounters counters_;
   mutable absl::Mutex mutex_;

@@ -61,10 +61,22 @@ void SessionLink::Connect() {
   if (environment_.thread->stopped()) return;
   {
     absl::MutexLock lock(&carry_->mutex);
-    channel_ = environment_.channels.at(carry_->next_address % environment_.channels.size());
+    const std::size_t address = carry_->next_address % environment_.channels.size();
+    channel_ = environment_.channels[address];
+    if (request_.want_layers && !environment_.peers.empty()) peer_ = environment_.peers[address];
   }
-  stream_ = std::make_shared<ContextStream>(environment_.thread, environment_.pool, request_,
-                                            StreamEvents());
+  if (peer_ == nullptr) return Subscribe(nullptr);
+  peer_->Connect([self = shared_from_this()](const RegionPeer::Connected& regions) {
+    if (self->closed_) return;
+    regions.ok() ? self->Subscribe(*regions) : self->OnClosed(regions.status());
+  });
+}
+
+void SessionLink::Subscribe(std::shared_ptr<shared_memory::RegionClient> regions) {
+  if (environment_.thread->stopped()) return;
+  stream_ = std::make_shared<ContextStream>(environment_.thread, environment_.pool,
+                                            std::move(regions), request_, StreamEvents());
+  if (peer_ != nullptr) peer_->Watch(stream_);
   stream_->Start(channel_, environment_.timeouts.attach);
 }
 
@@ -93,6 +105,10 @@ ContextStream::Events SessionLink::StreamEvents() {
       .on_bytes =
           [self](std::size_t bytes) {
             self->environment_.counters->bytes.fetch_add(bytes, std::memory_order_relaxed);
+          },
+      .on_copied =
+          [self](std::size_t bytes) {
+            self->environment_.counters->copied.fetch_add(bytes, std::memory_order_relaxed);
           },
       .on_closed = [self](const absl::Status& why) { self->OnClosed(why); },
   };

@@ -21,6 +21,7 @@
 #include "services/planning/lane/completion_thread.h"
 #include "services/planning/lane/context_stream.h"
 #include "services/planning/lane/observation_outbox.h"
+#include "services/planning/lane/region_peer.h"
 
 namespace automot::planning {
 
@@ -35,7 +36,7 @@ struct LinkTimeouts {
 // Counters of all links of a channel.
 struct LinkCounters {
   std::atomic<uint64_t> submitted{0}, superseded{0}, dropped{0}, received{0}, refused{0}, bytes{0},
-      reconnects{0};
+      copied{0}, reconnects{0};
   std::atomic<int> up{0}, draining{0};
 };
 
@@ -64,6 +65,8 @@ class SessionLink final : public std::enable_shared_from_this<SessionLink> {
     LinkCounters* counters;
     LinkTimeouts timeouts;
     std::vector<std::shared_ptr<grpc::Channel>> channels;  // in the session's order of preference
+    std::vector<std::shared_ptr<RegionPeer>>
+        peers;  // of the same producers; empty: no shared memory
   };
 
   SessionLink(Environment environment, const context::AttachRequest& request,
@@ -88,6 +91,7 @@ class SessionLink final : public std::enable_shared_from_this<SessionLink> {
 
   ContextStream::Events StreamEvents();
   void Connect();
+  void Subscribe(std::shared_ptr<shared_memory::RegionClient> regions);
   void OnAttached();
   void OnClosed(const absl::Status& why);
   void OnSubmitted(const ObservationOutbox::Batch& batch, const absl::Status& status);
@@ -103,6 +107,7 @@ class SessionLink final : public std::enable_shared_from_this<SessionLink> {
 
   std::shared_ptr<ContextStream> stream_;
   std::shared_ptr<grpc::Channel> channel_;
+  std::shared_ptr<RegionPeer> peer_;  // of the same producer; null: no shared memory
   CompletionThread::Timer retry_timer_;
   CompletionThread::Timer submit_timer_;
   std::shared_ptr<Submission> submission_;  // in flight

@@ -15,6 +15,10 @@ absl::Status HandleGetReasoningStatus(const ReasoningContext& context,
   response->set_refreshes(status.refreshes);
   response->set_superseded(status.superseded);
   response->set_vision_cache_hits(status.vision_cache_hits);
+  if (context.regions != nullptr) {
+    response->set_shared_memory_socket(context.regions->path());
+    response->set_shared_memory_producer(context.regions->producer());
+  }
   return absl::OkStatus();
 }
 

@@ -5,6 +5,7 @@
 #include "common/context/snapshot_manifest.h"
 #include "common/conversion/observation.h"
 #include "common/rpc/credentials.h"
+#include "common/shared_memory/region_server.h"
 #include "services/reasoning/live_streams.h"
 #include "services/reasoning/reasoning_engine.h"
 
@@ -15,6 +16,7 @@ struct ReasoningContext {
   ReasoningEngine* engine = nullptr;
   const rpc::ClientAllowList* allow_list = nullptr;
   LiveStreams* streams = nullptr;
+  shared_memory::RegionServer* regions = nullptr;  // null: no shared-memory lane
   conversion::ObservationLimits limits;
   std::size_t chunk_bytes = context::kDefaultChunkBytes;
   absl::Duration drain_deadline = absl::Seconds(20);

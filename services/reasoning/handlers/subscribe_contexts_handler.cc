@@ -70,6 +70,21 @@ absl::Status Parse(const grpc::ByteBuffer& bytes, v1::SubscribeContextsRequest* 
   return absl::InvalidArgumentError("the request is not a SubscribeContextsRequest");
 }
 
+// The consumer's account where it wants shared memory, else null.
+absl::StatusOr<std::shared_ptr<shared_memory::RegionLoans>> LoansFor(
+    const ReasoningContext& context, const v1::SubscribeContextsRequest& request) {
+  if (request.shared_memory_token().empty()) return nullptr;
+  if (request.selection() == v1::CONTEXT_SELECTION_DECISIONS) {
+    return absl::InvalidArgumentError(
+        "shared_memory_token is given with CONTEXT_SELECTION_DECISIONS, which has no payload");
+  }
+  if (context.regions == nullptr) {
+    return absl::FailedPreconditionError(
+        "shared_memory_token is given; this producer has no shared-memory lane");
+  }
+  return context.regions->Open(request.shared_memory_token(), request.shared_memory_subscription());
+}
+
 class Refused final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   explicit Refused(const grpc::Status& status) { Finish(status); }
@@ -96,12 +111,19 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* HandleSubscribeContexts(const Reason
     status = read.status();
     if (read.ok()) subscription = *std::move(read);
   }
+  std::shared_ptr<shared_memory::RegionLoans> loans;
+  if (status.ok()) {
+    auto opened = LoansFor(context, request);
+    status = opened.status();
+    if (opened.ok()) loans = *std::move(opened);
+  }
   if (!status.ok()) return new Refused(rpc::ToGrpcStatus(status));
 
   context.streams->Begin();
   auto* publisher = new SnapshotPublisher({.outbox = {.session_name = request.session(),
                                                       .layers = subscription.request.want_layers,
                                                       .chunk_bytes = context.chunk_bytes},
+                                           .loans = loans,
                                            .drain_deadline = context.drain_deadline,
                                            .on_room = [engine] { engine->Wake(); },
                                            .on_done =
@@ -112,6 +134,10 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* HandleSubscribeContexts(const Reason
   v1::Attached attached;
   attached.set_epoch(request.epoch());
   attached.set_model_revision(engine->status().expert.model_revision);
+  if (loans != nullptr) {
+    attached.set_shared_memory_subscription(loans->number());
+    attached.set_shared_memory_snapshots(static_cast<uint32_t>(loans->snapshot_limit()));
+  }
   publisher->Greet(attached);
   // From here on the engine may call the publisher, and a refusal ends the call like any other end.
   if (status = Attach(*engine, subscription, publisher); !status.ok()) publisher->Close(status);

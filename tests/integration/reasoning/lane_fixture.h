@@ -1,4 +1,5 @@
-// The reasoning service on a loopback port with the fake expert, and the planner's lane to it.
+// The reasoning service on a loopback port with the fake expert, and the planner's lane to it: by
+// gRPC alone, or with keys and values in shared memory.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,15 +12,19 @@
 #include "tests/fakes/fake_understanding_expert.h"
 #include "tests/fakes/recording_receiver.h"
 #include "tests/fakes/slow_observations.h"
+#include "tests/unit/common/shared_memory/socket_folder.h"
 
 namespace automot {
 
 // One reasoning process: dies as a whole.
 class ReasoningProcess {
  public:
+  // `socket`: of the shared-memory lane; empty: none.
   ReasoningProcess(std::shared_ptr<fakes::FakeExpertControl> control, const std::string& address,
-                   reasoning::ReasoningOptions options = {}) {
+                   reasoning::ReasoningOptions options = {}, const std::string& socket = "",
+                   const shared_memory::LoanLimits& limits = {}) {
     options.pool.prefault = false;
+    if (!socket.empty()) options.pool.backing = context::KvBufferPool::Backing::kSharedRegion;
     engine_ = std::make_unique<reasoning::ReasoningEngine>(
         options,
         [control] {
@@ -28,8 +33,11 @@ class ReasoningProcess {
         },
         &clock_);
     EXPECT_TRUE(engine_->WaitUntilReady(absl::Seconds(30)).ok());
-    auto server = reasoning::ReasoningServer::Start(
-        {.address = address, .drain_deadline = absl::Seconds(30)}, engine_.get());
+    auto server =
+        reasoning::ReasoningServer::Start({.address = address,
+                                           .drain_deadline = absl::Seconds(30),
+                                           .shared_memory = {.path = socket, .limits = limits}},
+                                          engine_.get());
     EXPECT_TRUE(server.ok()) << server.status();
     if (server.ok()) server_ = *std::move(server);
   }
@@ -44,16 +52,26 @@ class ReasoningProcess {
   std::unique_ptr<reasoning::ReasoningServer> server_;  // before the engine goes
 };
 
-class LaneTest : public ::testing::Test {
+class LaneTest : public ::testing::TestWithParam<context::Lane> {
  protected:
+  virtual context::Lane lane() const { return GetParam(); }
+  std::unique_ptr<ReasoningProcess> MakeReasoning(const std::string& address = "127.0.0.1:0",
+                                                  reasoning::ReasoningOptions options = {}) {
+    if (lane() == context::Lane::kGrpc) {
+      return std::make_unique<ReasoningProcess>(control_, address, options);
+    }
+    const std::string socket = folder_.folder() + "/" + std::to_string(++sockets_);
+    return std::make_unique<ReasoningProcess>(control_, address, options, socket, limits_);
+  }
   void StartReasoning(const std::string& address = "127.0.0.1:0",
                       reasoning::ReasoningOptions options = {}) {
-    process_ = std::make_unique<ReasoningProcess>(control_, address, options);
+    process_ = MakeReasoning(address, options);
   }
   void StartChannel() { channel_ = MakeChannel({process_->address()}); }
-  static std::unique_ptr<planning::GrpcSnapshotChannel> MakeChannel(
-      std::vector<std::string> addresses) {
+  std::unique_ptr<planning::GrpcSnapshotChannel> MakeChannel(
+      std::vector<std::string> addresses) const {
     planning::GrpcSnapshotChannelOptions options;
+    options.lane = lane();
     options.addresses = std::move(addresses);
     options.pool.prefault = false;
     options.timeouts.first_retry = absl::Milliseconds(5);
@@ -83,10 +101,21 @@ class LaneTest : public ::testing::Test {
     return channel_->Submit(fakes::SlowObservationAt(session, time, brightness));
   }
 
+  const shared_memory::SocketFolder folder_;
+  int sockets_ = 0;
+  shared_memory::LoanLimits limits_;  // of shared memory
   std::shared_ptr<fakes::FakeExpertControl> control_ = std::make_shared<fakes::FakeExpertControl>();
   std::unique_ptr<ReasoningProcess> process_;
   std::unique_ptr<planning::GrpcSnapshotChannel> channel_;
 };
+
+// Instantiates the suite once for each lane between processes.
+inline auto BothLanes() {
+  return ::testing::Values(context::Lane::kGrpc, context::Lane::kSharedMemory);
+}
+inline std::string LaneName(const ::testing::TestParamInfo<context::Lane>& info) {
+  return context::ToString(info.param);
+}
 
 // Every byte of `snapshot` is what the fake expert makes of these frames.
 inline void ExpectFakeTensors(const context::ContextSnapshot& snapshot,

@@ -9,7 +9,9 @@ namespace {
 
 using ::testing::ElementsAre;
 
-TEST_F(LaneTest, SnapshotArrivesByteForByte) {
+INSTANTIATE_TEST_SUITE_P(Lanes, LaneTest, BothLanes(), LaneName);
+
+TEST_P(LaneTest, SnapshotArrivesByteForByte) {
   control_->layout = {
       .layers = 3, .tokens = 700, .kv_heads = 4, .k_head_dim = 128, .v_head_dim = 80};
   StartReasoning();
@@ -46,7 +48,7 @@ TEST_F(LaneTest, SnapshotArrivesByteForByte) {
   EXPECT_GE(channel_->stats().bytes_received, control_->layout.payload_bytes());
 }
 
-TEST_F(LaneTest, LayersLeaveBeforeTheDecisionAndNothingIsVisibleUntilIt) {
+TEST_P(LaneTest, LayersLeaveBeforeTheDecisionAndNothingIsVisibleUntilIt) {
   StartReasoning();
   StartChannel();
   fakes::RecordingReceiver receiver;
@@ -63,7 +65,7 @@ TEST_F(LaneTest, LayersLeaveBeforeTheDecisionAndNothingIsVisibleUntilIt) {
   ASSERT_TRUE(receiver.WaitForSnapshots(1));
 }
 
-TEST_F(LaneTest, HistoryReachesTheProducerInTimeForTheGrid) {
+TEST_P(LaneTest, HistoryReachesTheProducerInTimeForTheGrid) {
   StartReasoning();
   StartChannel();
   fakes::RecordingReceiver receiver;
@@ -81,7 +83,7 @@ TEST_F(LaneTest, HistoryReachesTheProducerInTimeForTheGrid) {
   }
 }
 
-TEST_F(LaneTest, LosslessSessionGetsEveryRefreshInOrder) {
+TEST_P(LaneTest, LosslessSessionGetsEveryRefreshInOrder) {
   reasoning::ReasoningOptions options;
   options.limits.lossless_queue = 2;  // the producer pushes back, the lane waits
   StartReasoning("127.0.0.1:0", options);
@@ -103,7 +105,7 @@ TEST_F(LaneTest, LosslessSessionGetsEveryRefreshInOrder) {
   }
 }
 
-TEST_F(LaneTest, FailedRefreshIsReportedAndTheStreamGoesOn) {
+TEST_P(LaneTest, FailedRefreshIsReportedAndTheStreamGoesOn) {
   StartReasoning();
   StartChannel();
   fakes::RecordingReceiver receiver;
@@ -119,7 +121,7 @@ TEST_F(LaneTest, FailedRefreshIsReportedAndTheStreamGoesOn) {
   EXPECT_EQ(receiver.snapshots()[0]->header.capture_time_us, 500'000);
 }
 
-TEST_F(LaneTest, ResetHidesTheOldEpisode) {
+TEST_P(LaneTest, ResetHidesTheOldEpisode) {
   StartReasoning();
   StartChannel();
   fakes::RecordingReceiver receiver;
@@ -137,7 +139,7 @@ TEST_F(LaneTest, ResetHidesTheOldEpisode) {
   EXPECT_TRUE(SubmitAt(1, 9'500'000).ok()) << "the old episode is dropped without a word";
 }
 
-TEST_F(LaneTest, SessionsShareTheProducer) {
+TEST_P(LaneTest, SessionsShareTheProducer) {
   StartReasoning();
   StartChannel();
   fakes::RecordingReceiver receivers[3];
@@ -157,7 +159,7 @@ TEST_F(LaneTest, SessionsShareTheProducer) {
   EXPECT_TRUE(absl::IsNotFound(SubmitAt(2, 500'000)));
 }
 
-TEST_F(LaneTest, WrongModelRevisionIsRefused) {
+TEST_P(LaneTest, WrongModelRevisionIsRefused) {
   StartReasoning();
   StartChannel();
   fakes::RecordingReceiver receiver;

@@ -13,7 +13,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-TEST_F(LaneTest, RestartedProducerServesTheNextEpochWithFullHistory) {
+TEST_P(LaneTest, RestartedProducerServesTheNextEpochWithFullHistory) {
   StartReasoning();
   StartChannel();
   const std::string address = process_->address();
@@ -42,7 +42,7 @@ TEST_F(LaneTest, RestartedProducerServesTheNextEpochWithFullHistory) {
   ExpectFakeTensors(*receiver.snapshots()[before], {2, 3, 4, 5});
 }
 
-TEST_F(LaneTest, DrainIsAnnouncedAndThenTheLinkGoesDown) {
+TEST_P(LaneTest, DrainIsAnnouncedAndThenTheLinkGoesDown) {
   StartReasoning();
   StartChannel();
   fakes::RecordingReceiver receiver;
@@ -57,7 +57,7 @@ TEST_F(LaneTest, DrainIsAnnouncedAndThenTheLinkGoesDown) {
   EXPECT_TRUE(absl::IsUnavailable(receiver.link_states().back().second));
 }
 
-TEST_F(LaneTest, DrainEndsWhenTheLastSubscriberLeaves) {
+TEST_P(LaneTest, DrainEndsWhenTheLastSubscriberLeaves) {
   StartReasoning();
   StartChannel();
   fakes::RecordingReceiver receiver;
@@ -69,7 +69,7 @@ TEST_F(LaneTest, DrainEndsWhenTheLastSubscriberLeaves) {
   drain.join();
 }
 
-TEST_F(LaneTest, NewerEpochOfAnotherPlannerFencesTheLink) {
+TEST_P(LaneTest, NewerEpochOfAnotherPlannerFencesTheLink) {
   StartReasoning();
   StartChannel();
   auto other = MakeChannel({process_->address()});
@@ -87,16 +87,16 @@ TEST_F(LaneTest, NewerEpochOfAnotherPlannerFencesTheLink) {
   EXPECT_TRUE(taker.link_states().size() == 1);
 }
 
-TEST_F(LaneTest, SessionMovesToAnotherProducerWhenItsOwnDies) {
+TEST_P(LaneTest, SessionMovesToAnotherProducerWhenItsOwnDies) {
   StartReasoning();
-  ReasoningProcess second(control_, "127.0.0.1:0");
-  channel_ = MakeChannel({process_->address(), second.address()});
+  const auto second = MakeReasoning();
+  channel_ = MakeChannel({process_->address(), second->address()});
   fakes::RecordingReceiver receiver;
   ASSERT_TRUE(channel_->Attach(Request(1, 1), &receiver).ok());
   ASSERT_TRUE(receiver.WaitForLink(context::LinkState::kUp));
-  const bool on_second = second.engine().status().sessions == 1;
+  const bool on_second = second->engine().status().sessions == 1;
   if (on_second) {
-    second.server().Stop();
+    second->server().Stop();
   } else {
     process_->server().Stop();
   }
@@ -128,7 +128,7 @@ class SilentPeer {
   std::string address_;
 };
 
-TEST_F(LaneTest, SilentPeerIsGivenUpOnAndBlocksNobody) {
+TEST_P(LaneTest, SilentPeerIsGivenUpOnAndBlocksNobody) {
   SilentPeer peer;
   planning::GrpcSnapshotChannelOptions options;
   options.addresses = {peer.address()};
@@ -143,7 +143,7 @@ TEST_F(LaneTest, SilentPeerIsGivenUpOnAndBlocksNobody) {
   (*channel)->Detach(1);
 }
 
-TEST_F(LaneTest, ChannelMayGoWhileEverythingIsUnderWay) {
+TEST_P(LaneTest, ChannelMayGoWhileEverythingIsUnderWay) {
   StartReasoning();
   StartChannel();
   fakes::RecordingReceiver receiver;

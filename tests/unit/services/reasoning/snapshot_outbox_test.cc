@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <utility>
+#include <vector>
 
+#include "common/context/chunk_hash.h"
 #include "services/reasoning/snapshot_wire.h"
 
 namespace automot::reasoning {
@@ -157,6 +160,78 @@ TEST(SnapshotWire, ChunkIsAnOrdinaryMessageAndBorrowsItsBytes) {
   slices.clear();
   buffer.Clear();
   EXPECT_TRUE(alive.expired());
+}
+
+// A consumer of shared memory that takes `room` snapshots.
+struct Borrower {
+  shared_memory::LendOutcome Lend(const context::SnapshotPtr& snapshot) {
+    if (gone) return shared_memory::LendOutcome::kEnded;
+    if (room == 0) return shared_memory::LendOutcome::kNoRoom;
+    --room;
+    lent.push_back(snapshot->header.id.version);
+    return shared_memory::LendOutcome::kLent;
+  }
+  SnapshotOutbox::Options Options() {
+    return {.session_name = "car", .lend = [this](const auto& snapshot) { return Lend(snapshot); }};
+  }
+
+  int room = 1;
+  bool gone = false;
+  std::vector<uint64_t> lent;
+};
+
+TEST(SharedOutbox, LayersThatAreReadyAreDescribedTogether) {
+  Borrower borrower;
+  SnapshotOutbox outbox(borrower.Options());
+  const auto snapshot = Snapshot(1);
+  outbox.OnLayers(snapshot, 1);
+  EXPECT_TRUE(std::get<OutboxHeader>(*outbox.Next()).lent);
+  EXPECT_EQ(std::get<OutboxSharedLayers>(*outbox.Next()).chunks.size(), 2U);
+  EXPECT_FALSE(outbox.Next()) << "layer 1 is not ready";
+  outbox.OnLayers(snapshot, 3);
+  const auto layers = std::get<OutboxSharedLayers>(*outbox.Next());
+  ASSERT_EQ(layers.chunks.size(), 4U);
+  EXPECT_EQ(layers.chunks[0].hash,
+            context::HashChunk(std::as_const(snapshot->kv).Tensor(1, context::TensorKind::kKey)));
+  outbox.OnSnapshot(snapshot);
+  EXPECT_EQ(std::get<OutboxTrailer>(*outbox.Next()).chunk_count, 6U);
+  EXPECT_EQ(borrower.lent, (std::vector<uint64_t>{1}));
+}
+
+TEST(SharedOutbox, WithoutRoomTheHeaderWaitsAndTheNewestWins) {
+  Borrower borrower;
+  SnapshotOutbox outbox(borrower.Options());
+  outbox.OnSnapshot(Snapshot(1));
+  EXPECT_EQ(SendAll(outbox), (std::vector<uint64_t>{1}));
+  for (uint64_t version = 2; version <= 9; ++version) {
+    outbox.OnSnapshot(Snapshot(version));
+    EXPECT_FALSE(outbox.Next());
+  }
+  EXPECT_FALSE(outbox.HasRoom());
+  EXPECT_EQ(outbox.replaced(), 6U);
+  borrower.room = 2;
+  EXPECT_EQ(SendAll(outbox), (std::vector<uint64_t>{2, 9}));
+  EXPECT_EQ(borrower.lent, (std::vector<uint64_t>{1, 2, 9}));
+}
+
+TEST(SharedOutbox, AWaitingHeaderLetsFailuresPass) {
+  Borrower borrower{.room = 0};
+  SnapshotOutbox outbox(borrower.Options());
+  outbox.OnLayers(Snapshot(1), 1);
+  EXPECT_FALSE(outbox.Next());
+  outbox.OnRefreshFailed(5, absl::InternalError("no"));
+  EXPECT_TRUE(std::holds_alternative<OutboxFailure>(*outbox.Next()));
+  EXPECT_FALSE(outbox.Next());
+  EXPECT_TRUE(borrower.lent.empty());
+}
+
+TEST(SharedOutbox, SaysWhenNobodyIsLeftToLendTo) {
+  Borrower borrower{.gone = true};
+  SnapshotOutbox outbox(borrower.Options());
+  outbox.OnSnapshot(Snapshot(1));
+  EXPECT_FALSE(outbox.borrower_gone());
+  EXPECT_FALSE(outbox.Next());
+  EXPECT_TRUE(outbox.borrower_gone());
 }
 
 }  // namespace
