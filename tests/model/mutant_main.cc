@@ -10,10 +10,11 @@
 int main() {
   using namespace automot::model;
   const std::pair<std::string, Explorer::Maker> searches[] = {
-      {"close and reuse", CloseAndReuse()},
+      {"close and reuse", CloseAndReuse(1)},
       {"read and drain", ReadAndDrain()},
       {"publish, read, retire: one reader", PublishReadRetire({1, 2, 1, 3})},
       {"the same, entering the view", PublishReadRetire({1, 2, 1, 3, true})},
+      {"close and reuse, two readers", CloseAndReuse(2)},
       {"publish, read, retire: two readers, two writers", PublishReadRetire({2, 1, 2, 3})},
       {"the same, entering the view", PublishReadRetire({2, 1, 2, 3, true})},
   };

@@ -178,13 +178,13 @@ class PublishReadRetireScenario final : public StoreScenario {
 
 class CloseAndReuseScenario final : public StoreScenario {
  public:
-  explicit CloseAndReuseScenario(Explorer& explorer) : StoreScenario(explorer, 2, 1) {
+  CloseAndReuseScenario(Explorer& explorer, int readers) : StoreScenario(explorer, readers, 1) {
     Publish(session_, Info(1));
   }
-  int threads() const override { return 3; }
+  int threads() const override { return static_cast<int>(readers_.size()) + 1; }
   void Run(int index) override {
     explorer_.BeginAction(static_cast<uint64_t>(index));
-    if (index < 2) return Read(index);
+    if (index + 1 < threads()) return Read(index);
     Expect(store_->Close(session_).ok(), "close");
     const auto other = store_->Open(2, 1);
     Expect(other.ok() && other->slot == session_.slot, "the slot is free at once");
@@ -242,8 +242,10 @@ Explorer::Maker PublishReadRetire(const StoreShape& shape) {
     return std::make_unique<PublishReadRetireScenario>(explorer, shape);
   };
 }
-Explorer::Maker CloseAndReuse() {
-  return [](Explorer& explorer) { return std::make_unique<CloseAndReuseScenario>(explorer); };
+Explorer::Maker CloseAndReuse(int readers) {
+  return [readers](Explorer& explorer) {
+    return std::make_unique<CloseAndReuseScenario>(explorer, readers);
+  };
 }
 Explorer::Maker ReadAndDrain() {
   return [](Explorer& explorer) { return std::make_unique<ReadAndDrainScenario>(explorer); };

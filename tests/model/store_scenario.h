@@ -23,8 +23,8 @@ struct StoreShape {
 
 // Readers acquire, look and release; writers publish, which retires and frees.
 Explorer::Maker PublishReadRetire(const StoreShape& shape);
-// A reader of a session that is closed, and whose slot another session gets.
-Explorer::Maker CloseAndReuse();
+// Readers of a session that is closed, and whose slot another session gets.
+Explorer::Maker CloseAndReuse(int readers);
 // A reader beside a drain.
 Explorer::Maker ReadAndDrain();
 

@@ -3,14 +3,27 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cstdlib>
+#include <random>
+
 #include "common/checkpoint/checkpoint.h"
 #include "services/planning/lane/grpc_snapshot_channel.h"
 #include "tests/fakes/recording_receiver.h"
 #include "tests/fakes/slow_observations.h"
+#include "tests/integration/reasoning/driving_owner.h"
+#include "tests/integration/reasoning/recovery_times.h"
+#include "tests/support/cutting_proxy.h"
 #include "tests/support/running_program.h"
 
 namespace automot {
 namespace {
+
+constexpr int kKills = 1000;
+
+bool LongTests() {
+  const char* const value = std::getenv("AUTOMOT_LONG_TESTS");
+  return value != nullptr && std::string(value) == "1";
+}
 
 constexpr char kCheckpoint[] = AUTOMOT_SOURCE_DIR "/tests/golden/data/tiny";
 
@@ -74,7 +87,9 @@ class ReasoningProcessTest : public ::testing::Test {
   }
 
   uint64_t epoch_ = 100;
-  fakes::RecordingReceiver receiver_;  // outlives the channel
+  fakes::RecordingReceiver receiver_;  // these outlive the channel
+  support::CuttingProxy proxy_;
+  DrivingOwner owner_{Revision(), ObservationAt};
   std::unique_ptr<planning::GrpcSnapshotChannel> channel_;
 };
 
@@ -105,6 +120,45 @@ TEST_F(ReasoningProcessTest, KilledProcessIsServedByItsSuccessor) {
   Program successor(Arguments(address));
   EXPECT_EQ(AddressOf(successor), address);
   ServeOneSnapshot(2'000'000);
+}
+
+// The long form of ProducerKilledTest: whole processes, killed by the kernel at a byte of their
+// stream.
+TEST_F(ReasoningProcessTest, LongProcessesKilledAtRandomBytesCostNoReadAndTheSessionRecovers) {
+  if (!LongTests()) GTEST_SKIP() << "minutes: tools/dev.sh test --long";
+  auto program = std::make_unique<Program>(Arguments("127.0.0.1:0"));
+  proxy_.Serve(AddressOf(*program));
+  StartChannel(proxy_.address());
+  owner_.Drive(channel_.get());
+  ASSERT_TRUE(owner_.WaitForSnapshots(2));
+  const uint64_t before = proxy_.forwarded_bytes();
+  ASSERT_TRUE(owner_.WaitForSnapshots(4));
+  const uint64_t snapshot_bytes = (proxy_.forwarded_bytes() - before) / 2;
+  owner_.StartReading();
+  std::mt19937_64 random(21);
+  RecoveryTimes from_start, from_listening;
+  for (int kill = 1; kill <= kKills; ++kill) {
+    const uint64_t epoch = owner_.epoch();
+    proxy_.CutAfter(random() % (snapshot_bytes * 3 / 2), [&program] { program->Signal(SIGKILL); });
+    proxy_.WaitUntilCut();
+    ASSERT_EQ(program->Wait(), -SIGKILL);
+    ASSERT_TRUE(owner_.Latest()) << "the last good version serves";
+    const auto started = RecoveryTimes::Clock::now();
+    program = std::make_unique<Program>(Arguments("127.0.0.1:0"));
+    proxy_.Serve(AddressOf(*program));
+    const uint64_t published = owner_.published();
+    const auto listening = RecoveryTimes::Clock::now();
+    proxy_.Restore();
+    ASSERT_TRUE(owner_.WaitForSnapshots(published + 1))
+        << "kill " << kill << "; " << owner_.Trace() << program->Errors();
+    from_start.Add(started);
+    from_listening.Add(listening);
+    EXPECT_GT(owner_.Latest().id().epoch, epoch);
+  }
+  owner_.StopReading();
+  from_start.Print("from the start of the successor");
+  from_listening.Print("from its listening");
+  EXPECT_EQ(owner_.planner_errors(), 0U);
 }
 
 TEST_F(ReasoningProcessTest, BadFlagsEndWithOneLineAndAStatus) {

@@ -221,6 +221,95 @@ TEST_F(PlanPipelineTickTest, FromQueueToAnswerThePlanningThreadDoesNotBlock) {
   ExpectNothing(counted.report());
 }
 
+// ---- Dose and response: the slow path takes 0.05, 0.5 or 5 s of session time, or never ends. ----
+
+// A slow expert in the test's hands: it computes until it is told that its time has passed, then it
+// publishes, on a thread of its own.
+class GatedSlowPath {
+ public:
+  explicit GatedSlowPath(std::function<void(SessionTimeUs)> publish)
+      : publish_(std::move(publish)), thread_([this] { Run(); }) {}
+  ~GatedSlowPath() {
+    Tell([this] { ended_ = true; });
+    thread_.join();
+  }
+
+  // It works on `capture_us` until `due_us`.
+  void Begin(SessionTimeUs capture_us, SessionTimeUs due_us) {
+    Tell([&] { capture_us_ = capture_us; });
+    due_us_ = due_us;
+  }
+  bool computing() const { return due_us_.has_value(); }
+  // Lets it publish once its time has passed.
+  void AdvanceTo(SessionTimeUs now_us) {
+    if (!due_us_ || *due_us_ > now_us) return;
+    Tell([this] { passed_ = true; });
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !passed_; });
+    due_us_.reset();
+  }
+
+ private:
+  template <typename Change>
+  void Tell(Change change) {
+    const std::lock_guard lock(mutex_);
+    change();
+    changed_.notify_all();
+  }
+  void Run() {
+    std::unique_lock lock(mutex_);
+    while (!ended_) {
+      changed_.wait(lock, [this] { return passed_ || ended_; });
+      if (!passed_) return;
+      publish_(capture_us_);
+      passed_ = false;
+      changed_.notify_all();
+    }
+  }
+
+  const std::function<void(SessionTimeUs)> publish_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  SessionTimeUs capture_us_ = 0;
+  bool passed_ = false, ended_ = false;
+  std::optional<SessionTimeUs> due_us_;  // the planning side's
+  std::thread thread_;
+};
+
+TEST_F(PlanPipelineTickTest, TheCountsOfAPlanAreTheSameWhateverTheSlowPathTakes) {
+  SKIP_WITHOUT_COUNTS();
+  constexpr SessionTimeUs kTickUs = 50'000, kNever = INT64_MAX / 2;
+  constexpr int kTicks = 600;
+  std::vector<uint64_t> contexts;  // that each dose brought
+  for (const SessionTimeUs latency_us :
+       {SessionTimeUs{50'000}, SessionTimeUs{500'000}, SessionTimeUs{5'000'000}, kNever}) {
+    SCOPED_TRACE(testing::Message() << "slow latency " << latency_us << " us");
+    Make(&metrics_);
+    Publish(1, 0);
+    uint64_t version = 1;
+    GatedSlowPath slow([&](SessionTimeUs capture_us) { Publish(++version, capture_us); });
+    std::vector<std::unique_ptr<PlanWork>> works;
+    for (int i = 1; i <= kTicks; ++i) works.push_back(WorkAt(i * kTickUs));
+    pipeline_->Run(*WorkAt(1), false);  // lazily bound symbols
+    for (const std::unique_ptr<PlanWork>& work : works) {
+      slow.AdvanceTo(work->capture_time_us);
+      if (!slow.computing()) {
+        slow.Begin(work->capture_time_us, work->capture_time_us + latency_us);
+      }
+      const TickGuard guard;
+      const PlanTick::Outcome outcome = pipeline_->Run(*work, false);
+      const TickReport report = guard.report();
+      ASSERT_EQ(outcome, PlanTick::Outcome::kAnswered);
+      ASSERT_NO_FATAL_FAILURE(ExpectNothing(report)) << "at " << work->capture_time_us;
+    }
+    contexts.push_back(version);
+    EXPECT_EQ(works.back()->result.reasons.Has(Reason::kFallback), latency_us > 1'000'000);
+  }
+  EXPECT_GT(contexts[0], contexts[1]);
+  EXPECT_GT(contexts[1], contexts[2]);
+  EXPECT_EQ(contexts[3], 1U) << "a slow path that never ends";
+}
+
 // ---- The positive controls: same harness, one fault each. ----
 
 class LockingMetrics final : public PlanningMetrics {
