@@ -1,5 +1,6 @@
 #include "common/context/kv_buffer_pool.h"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -67,8 +68,9 @@ TEST(KvBufferPool, LargeBuffersAreWholeAndApart) {
     std::memset(const_cast<std::byte*>(bytes.data()), i + 1, bytes.size());
   }
   for (int i = 0; i < 4; ++i) {
-    EXPECT_THAT(buffers[static_cast<std::size_t>(i)].bytes(),
-                testing::Each(static_cast<std::byte>(i + 1)));
+    EXPECT_TRUE(std::ranges::all_of(buffers[static_cast<std::size_t>(i)].bytes(), [i](std::byte b) {
+      return b == static_cast<std::byte>(i + 1);
+    }));
   }
 }
 

@@ -92,7 +92,8 @@ TEST(MappedRegion, RefusesAnotherSizeThanAnnounced) {
     EXPECT_TRUE(absl::IsFailedPrecondition(
         MappedRegion::Map(Copy(region->descriptor()), announced).status()));
   }
-  for (const uint64_t announced : {uint64_t{0}, uint64_t{kBytes - 1}, uint64_t{1} << 40, ~uint64_t{0}}) {
+  for (const uint64_t announced :
+       {uint64_t{0}, uint64_t{kBytes - 1}, uint64_t{1} << 40, ~uint64_t{0}}) {
     EXPECT_TRUE(
         absl::IsInvalidArgument(MappedRegion::Map(Copy(region->descriptor()), announced).status()))
         << announced;
