@@ -20,10 +20,10 @@ struct LaneOptions {
 // One value per round.
 struct LaneSeries {
   std::string name;
-  std::vector<double> s_per_gb, core_s_per_gb, visible_ms;
+  std::vector<double> s_per_gb, core_s_per_gb, visible_ms, copies;
 };
 
-// Each round begins with another lane, after one untimed block of each.
+// Each round begins with another lane. Every block is of fresh processes, after an untimed stream.
 std::vector<LaneSeries> MeasureLanes(const std::vector<LanePair*>& lanes,
                                      const LaneOptions& options);
 
@@ -37,6 +37,10 @@ void ReportLane(const LaneSeries& lane, nlohmann::json* result);
 // how much less processor time per byte, judged against the limits.
 void ReportAdvantage(const LaneSeries& ours, const LaneSeries& other, double throughput_limit,
                      double cpu_limit, nlohmann::json* result);
+
+// Prints and stores how much sooner after its last byte a snapshot is visible in `ours`.
+void ReportSooner(const LaneSeries& ours, const LaneSeries& other, double limit,
+                  nlohmann::json* result);
 
 // PASS where the interval of `values` lies at or below `limit`.
 std::string VerdictAtMost(const std::vector<double>& values, double limit);

@@ -14,6 +14,8 @@ struct Delivery {
   double gigabytes = 0;  // 10^9 bytes
   double wall_s = 0;
   double cpu_s = 0;                // both ends, user and system
+  bool grew = false;               // the producer's pool: mapping and filling are in the times
+  double copies = 0;               // of each byte, by our receiver
   std::vector<double> visible_ms;  // of each snapshot
 
   double gb_per_s() const { return gigabytes / wall_s; }
@@ -29,11 +31,14 @@ class LanePair {
     nlohmann::json request;             // what every request to the consumer holds
   };
 
-  explicit LanePair(const Commands& commands);
+  explicit LanePair(Commands commands);
 
-  const std::string& name() const { return name_; }
+  const std::string& name() const { return commands_.name; }
+  // Ends both processes and starts others: what they owe to the luck of their memory layout is
+  // drawn anew.
+  void Restart();
   // Changes what every request holds.
-  void Set(const std::string& key, const nlohmann::json& value) { request_[key] = value; }
+  void Set(const std::string& key, const nlohmann::json& value) { commands_.request[key] = value; }
   // Time per layer at the producer.
   void SetLayerTime(int64_t layer_us);
   // Snapshots one after the other as fast as they go.
@@ -43,10 +48,13 @@ class LanePair {
 
  private:
   Delivery Run(int snapshots, int ahead);
-  double CpuSeconds();
+  struct Sum {
+    double cpu_s = 0;
+    int buffers = 0;
+  };
+  Sum Both();
 
-  const std::string name_;
-  nlohmann::json request_;
+  Commands commands_;
   std::unique_ptr<ChildProcess> producer_;  // may be null
   std::unique_ptr<ChildProcess> consumer_;
 };

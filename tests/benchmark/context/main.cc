@@ -37,7 +37,7 @@ struct Role {
 };
 
 int RunRole(const Role& role) {
-  if (role.name == "producer") return RunProducer();
+  if (role.name == "producer") return RunProducer(role.lane);
   if (role.name == "consumer") return RunConsumer(role.lane, role.address);
   if (role.name == "in-process") return RunInProcess();
   if (role.name == "plain-server") return RunPlainServer();

@@ -111,7 +111,7 @@ void RunPlan(const ContextFlags& flags, json* result) {
   }
   const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
   const OtherCores others(core);
-  ChildProcess producer({self, "--role=producer"});
+  ChildProcess producer({self, "--role=producer", "--lane=grpc"});
   const std::string address = producer.Read().at("address");
   ChildProcess planner(
       {self, "--role=planner", "--address=" + address, "--core=" + std::to_string(core)});

@@ -87,6 +87,7 @@ DeliveryTimes SnapshotConsumer::Run(int snapshots, int ahead) {
   std::unique_lock lock(mutex_);
   arrived_ = 0;
   times_ = {};
+  const auto copied = static_cast<double>(channel_->stats().bytes_copied);
   const int64_t begin_ns = NowNs();
   for (int submitted = 0; arrived_ < snapshots;) {
     const int arrived = arrived_;
@@ -95,6 +96,7 @@ DeliveryTimes SnapshotConsumer::Run(int snapshots, int ahead) {
     lock.lock();
     WaitUntil([&] { return arrived_ > arrived; }, lock);
   }
+  times_.bytes_copied = static_cast<double>(channel_->stats().bytes_copied) - copied;
   times_.wall_s = 1e-9 * static_cast<double>(NowNs() - begin_ns);
   return times_;
 }

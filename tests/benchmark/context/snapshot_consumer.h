@@ -16,6 +16,7 @@ namespace automot::benchmarks {
 struct DeliveryTimes {
   double wall_s = 0;               // first observation submitted to last snapshot visible
   double bytes = 0;                // payload, from the headers
+  double bytes_copied = 0;         // of it, by the receiver
   std::vector<double> visible_ms;  // last K/V byte computed to visible, of each snapshot
 };
 

@@ -12,7 +12,7 @@ struct NoFeature final : reasoning::VisionFeature {};
 
 }  // namespace
 
-TimedExpert::TimedExpert(std::shared_ptr<const TimedExpertControl> control)
+TimedExpert::TimedExpert(std::shared_ptr<TimedExpertControl> control)
     : control_(std::move(control)),
       info_{.model_revision = kBenchRevision,
             .prompt_template = "bench-v1",
@@ -39,6 +39,7 @@ absl::Status TimedExpert::Prefill(const reasoning::ContextPlan& plan,
                                   const std::function<void(int layer)>& on_layer) {
   const int layers = plan.layout.layers;
   if (filled_.insert(keys_values.bytes().data()).second) {
+    ++control_->buffers;
     for (int layer = 0; layer < layers; ++layer) {
       FillWithNoise(keys_values.Tensor(layer, TensorKind::kKey), 2 * static_cast<uint64_t>(layer));
       FillWithNoise(keys_values.Tensor(layer, TensorKind::kValue),

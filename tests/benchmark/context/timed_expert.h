@@ -17,13 +17,14 @@ namespace automot::benchmarks {
 struct TimedExpertControl {
   context::ContextLayout layout = kFullPublished;
   std::atomic<int64_t> layer_us{0};
+  std::atomic<int> buffers{0};  // that were filled with noise so far
 };
 
 inline constexpr char kBenchRevision[] = "00112233445566778899aabbccddeeff";
 
 class TimedExpert final : public reasoning::UnderstandingExpert {
  public:
-  explicit TimedExpert(std::shared_ptr<const TimedExpertControl> control);
+  explicit TimedExpert(std::shared_ptr<TimedExpertControl> control);
 
   const reasoning::UnderstandingExpertInfo& info() const override { return info_; }
   absl::StatusOr<std::shared_ptr<const reasoning::VisionFeature>> EncodeFrame(
@@ -45,7 +46,7 @@ class TimedExpert final : public reasoning::UnderstandingExpert {
                            const std::function<void()>& yield) override;
 
  private:
-  const std::shared_ptr<const TimedExpertControl> control_;
+  const std::shared_ptr<TimedExpertControl> control_;
   const reasoning::UnderstandingExpertInfo info_;
   std::unordered_set<const void*> filled_;
   uint64_t version_ = 0;

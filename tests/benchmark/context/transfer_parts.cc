@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "common/context/snapshot_manifest.h"
 #include "tests/benchmark/comparison/report.h"
 #include "tests/benchmark/context/bench_snapshot.h"
 #include "tests/benchmark/context/context_parts.h"
@@ -14,6 +15,7 @@ using nlohmann::json;
 constexpr double kLeastThroughputGain = 4.0;   // over plain protobuf
 constexpr double kLeastFlightCpuGain = 2.0;    // over Arrow Flight
 constexpr double kMostCoreSecondsPerGb = 0.4;  // both ends together
+constexpr double kLeastSooner = 3.0;           // shared memory after gRPC
 constexpr double kMostIntegrityShare = 0.25;
 constexpr double kLeastHidden = 0.95;
 
@@ -26,21 +28,27 @@ std::vector<std::string> Program(const std::string& path,
 
 std::string Self() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
 
-LanePair::Commands GrpcLane(const std::string& name, const std::string& program) {
+// Between two processes, through the product's own code.
+LanePair::Commands ProductLane(const std::string& name, const std::string& lane,
+                               const std::string& program) {
   return {.name = name,
-          .producer = Program(program, {"--role=producer"}),
-          .consumer = Program(program, {"--role=consumer", "--lane=grpc", "--address="})};
+          .producer = Program(program, {"--role=producer", "--lane=" + lane}),
+          .consumer = Program(program, {"--role=consumer", "--lane=" + lane, "--address="})};
+}
+LanePair::Commands GrpcLane(const std::string& name, const std::string& program) {
+  return ProductLane(name, "grpc", program);
 }
 
 LanePair::Commands InProcessLane() {
   return {.name = "in_process_lane", .consumer = Program(Self(), {"--role=in-process"})};
 }
 
-LanePair::Commands PlainProtobuf() {
-  return {.name = "plain_protobuf",
+LanePair::Commands PlainProtobuf(const std::string& name) {
+  return {.name = name,
           .producer = Program(Self(), {"--role=plain-server"}),
           .consumer = Program(Self(), {"--role=plain-client", "--address="}),
-          .request = {{"snapshot_bytes", kFullPublished.payload_bytes()}}};
+          .request = {{"snapshot_bytes", kFullPublished.payload_bytes()},
+                      {"piece_bytes", context::kDefaultChunkBytes}}};
 }
 
 LanePair::Commands BareSocket() {
@@ -67,9 +75,10 @@ void ChoosePieceSize(LanePair& peer, json* result) {
   json sizes = json::array();
   for (const std::size_t kib : {256, 1024, 4096}) {
     peer.Set("piece_bytes", kib << 10);
-    peer.Stream(2);
     std::vector<double> gb_per_s, core_s_per_gb;
     for (int repeat = 0; repeat < 5; ++repeat) {
+      peer.Restart();
+      peer.Stream(2);
       const Delivery stream = peer.Stream(3);
       gb_per_s.push_back(stream.gb_per_s());
       core_s_per_gb.push_back(stream.core_s_per_gb());
@@ -94,7 +103,11 @@ void ReportLimits(const std::vector<LaneSeries>& all, json* result) {
   (*result)["grpc_lane"]["core_s_per_gb_verdict"] = verdict;
   Say("grpc_lane", Number("at most %.2f core-s/GB: ", kMostCoreSecondsPerGb) + verdict);
   for (const LaneSeries& other : all) {
-    if (other.name == "plain_protobuf") {
+    if (other.name == "shm_lane") {
+      ReportSooner(other, grpc, kLeastSooner, result);
+      (*result)["shm_lane"]["copies_on_planner"] = Median(other.copies);
+      Say("shm_lane", Number("%.0f copies on the planner", Median(other.copies)));
+    } else if (other.name == "plain_protobuf" || other.name == "plain_protobuf_best") {
       ReportAdvantage(grpc, other, kLeastThroughputGain, 0, result);
     } else if (other.name == "arrow_flight") {
       ReportAdvantage(grpc, other, 1.0, kLeastFlightCpuGain, result);
@@ -120,10 +133,12 @@ json SpreadJson(const std::vector<double>& values) {
 }  // namespace
 
 void RunLanes(const ContextFlags& flags, json* result) {
-  LanePair grpc(GrpcLane("grpc_lane", Self())), plain(PlainProtobuf()), bare(BareSocket()),
-      in_process(InProcessLane());
-  std::vector<LanePair*> pairs = {&grpc, &plain, &bare, &in_process};
-  ChoosePieceSize(plain, result);
+  LanePair grpc(GrpcLane("grpc_lane", Self())), bare(BareSocket()), in_process(InProcessLane());
+  // Messages of our chunk's size, and of the size that suits it best.
+  LanePair plain(PlainProtobuf("plain_protobuf")), best(PlainProtobuf("plain_protobuf_best"));
+  LanePair shared(ProductLane("shm_lane", "shared_memory", Self()));
+  std::vector<LanePair*> pairs = {&grpc, &shared, &plain, &best, &bare, &in_process};
+  ChoosePieceSize(best, result);
   std::unique_ptr<LanePair> flight;
   if (flags.flight.empty()) {
     (*result)["absent"]["arrow_flight"] = "no --flight: tools/dev.sh bench context installs it";
