@@ -26,10 +26,10 @@ absl::Status ContextLayout::Validate() const {
     return absl::InvalidArgumentError(absl::StrCat("layout.kind is ", static_cast<int>(kind),
                                                    ", must be 0 (full) or 1 (compact)"));
   }
-  if (element_type != ElementType::kFloat32 && element_type != ElementType::kBFloat16) {
-    return absl::InvalidArgumentError(absl::StrCat("layout.element_type is ",
-                                                   static_cast<int>(element_type),
-                                                   ", must be 0 (float32) or 1 (bfloat16)"));
+  if (element_type > ElementType::kInt8) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("layout.element_type is ", static_cast<int>(element_type),
+                     ", must be 0 (float32), 1 (bfloat16), 2 (float8_e4m3) or 3 (int8)"));
   }
   const std::array<Dimension, 5> dimensions = {{{"layers", layers, kMaxLayers},
                                                 {"tokens", tokens, kMaxTokens},
@@ -58,7 +58,17 @@ const char* ToString(ContextLayout::Kind kind) {
 }
 
 const char* ToString(ContextLayout::ElementType type) {
-  return type == ContextLayout::ElementType::kFloat32 ? "float32" : "bfloat16";
+  switch (type) {
+    case ContextLayout::ElementType::kFloat32:
+      return "float32";
+    case ContextLayout::ElementType::kBFloat16:
+      return "bfloat16";
+    case ContextLayout::ElementType::kFloat8E4M3:
+      return "float8_e4m3";
+    case ContextLayout::ElementType::kInt8:
+      return "int8";
+  }
+  return "unknown";
 }
 
 }  // namespace automot::context

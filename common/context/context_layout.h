@@ -7,6 +7,10 @@
 // those heads, the first mot_head_dim V dims); kFull holds everything the understanding expert
 // wrote.
 //
+// The quantised element types hold, in each tensor, codes of one byte in the same order, zero bytes
+// up to the next multiple of 64, and one scale per head: `[kv_heads]`, float32. A value is its code
+// times the scale of its layer, tensor and head (quantisation.h).
+//
 // Plain values, any thread. A layout that arrives from outside must pass Validate() before any
 // other method is called: the sizes are overflow-free only within its limits.
 #pragma once
@@ -26,7 +30,12 @@ enum class TensorKind : uint8_t { kKey = 0, kValue = 1 };
 
 struct ContextLayout {
   enum class Kind : uint8_t { kFull = 0, kCompact = 1 };
-  enum class ElementType : uint8_t { kFloat32 = 0, kBFloat16 = 1 };
+  enum class ElementType : uint8_t {
+    kFloat32 = 0,
+    kBFloat16 = 1,
+    kFloat8E4M3 = 2,  // quantised: OCP FP8 without infinities, largest value 448
+    kInt8 = 3,        // quantised: [-127, 127]
+  };
 
   // Inclusive limits that Validate() enforces; the product stays far below 2^63.
   static constexpr int kMaxLayers = 256;
@@ -46,12 +55,30 @@ struct ContextLayout {
   // OK, or INVALID_ARGUMENT naming the field, its value and the limit.
   absl::Status Validate() const;
 
-  std::size_t element_bytes() const { return element_type == ElementType::kFloat32 ? 4 : 2; }
-  // Payload bytes of one tensor of one layer, without alignment padding.
-  std::size_t key_bytes() const { return TensorElements(k_head_dim) * element_bytes(); }
-  std::size_t value_bytes() const { return TensorElements(v_head_dim) * element_bytes(); }
+  bool quantised() const {
+    return element_type == ElementType::kFloat8E4M3 || element_type == ElementType::kInt8;
+  }
+  std::size_t element_bytes() const {
+    return element_type == ElementType::kFloat32 ? 4 : quantised() ? 1 : 2;
+  }
+  int head_dim(TensorKind tensor) const {
+    return tensor == TensorKind::kKey ? k_head_dim : v_head_dim;
+  }
+  // Bytes of one token's row of a tensor.
+  std::size_t row_bytes(TensorKind tensor) const {
+    return static_cast<std::size_t>(kv_heads) * static_cast<std::size_t>(head_dim(tensor)) *
+           element_bytes();
+  }
+  // Where a tensor's scales begin. Requires quantised().
+  std::size_t scales_offset(TensorKind tensor) const {
+    return Align(static_cast<std::size_t>(tokens) * row_bytes(tensor));
+  }
+  // Payload bytes of one tensor of one layer, scales included, without alignment padding.
+  std::size_t key_bytes() const { return tensor_bytes(TensorKind::kKey); }
+  std::size_t value_bytes() const { return tensor_bytes(TensorKind::kValue); }
   std::size_t tensor_bytes(TensorKind tensor) const {
-    return tensor == TensorKind::kKey ? key_bytes() : value_bytes();
+    if (!quantised()) return static_cast<std::size_t>(tokens) * row_bytes(tensor);
+    return scales_offset(tensor) + static_cast<std::size_t>(kv_heads) * sizeof(float);
   }
   // Distance between two layers, padding included.
   std::size_t layer_stride_bytes() const { return Align(key_bytes()) + Align(value_bytes()); }
@@ -77,10 +104,6 @@ struct ContextLayout {
  private:
   static std::size_t Align(std::size_t bytes) {
     return (bytes + kTensorAlignment - 1) & ~(kTensorAlignment - 1);
-  }
-  std::size_t TensorElements(int head_dim) const {
-    return static_cast<std::size_t>(tokens) * static_cast<std::size_t>(kv_heads) *
-           static_cast<std::size_t>(head_dim);
   }
 };
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -67,6 +68,9 @@ struct AttachRequest {
   std::string session_name;  // for logs
   double reasoning_rate_hz = 2.0;
   ContextLayout::Kind layout_kind = ContextLayout::Kind::kCompact;
+  // Absent: as the producer computes them. A quantised one is made from that; another one is
+  // refused.
+  std::optional<ContextLayout::ElementType> element_type;
   bool lossless = false;       // LOCKSTEP: newest-wins, dropping and shedding are off (semantics 5)
   bool want_layers = true;     // false: decisions only (header and trailer)
   std::string model_revision;  // required revision; empty: any

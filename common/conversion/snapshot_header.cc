@@ -18,9 +18,7 @@ constexpr char kBidirectional[] = "bidirectional";
 
 void LayoutToProto(const ContextLayout& layout, v1::TensorSpec* proto) {
   proto->set_layout(KvLayoutToProto(layout.kind));
-  proto->set_element_type(layout.element_type == ContextLayout::ElementType::kBFloat16
-                              ? v1::ELEMENT_TYPE_BFLOAT16
-                              : v1::ELEMENT_TYPE_FLOAT32);
+  proto->set_element_type(ElementTypeToProto(layout.element_type));
   proto->set_num_layers(static_cast<uint32_t>(layout.layers));
   proto->set_num_tokens(static_cast<uint32_t>(layout.tokens));
   proto->set_num_kv_heads(static_cast<uint32_t>(layout.kv_heads));
@@ -40,17 +38,7 @@ absl::Status Dimension(const char* field, uint32_t value, int limit, int* out) {
 absl::StatusOr<ContextLayout> LayoutFromProto(const v1::TensorSpec& proto) {
   ContextLayout layout;
   AUTOMOT_ASSIGN_OR_RETURN(layout.kind, KvLayoutFromProto(proto.layout()));
-  switch (proto.element_type()) {
-    case v1::ELEMENT_TYPE_FLOAT32:
-      layout.element_type = ContextLayout::ElementType::kFloat32;
-      break;
-    case v1::ELEMENT_TYPE_BFLOAT16:
-      layout.element_type = ContextLayout::ElementType::kBFloat16;
-      break;
-    default:
-      return absl::InvalidArgumentError(
-          absl::StrCat("tensor_spec.element_type is ", proto.element_type(), ", which is unknown"));
-  }
+  AUTOMOT_ASSIGN_OR_RETURN(layout.element_type, ElementTypeFromProto(proto.element_type()));
   AUTOMOT_RETURN_IF_ERROR(
       Dimension("num_layers", proto.num_layers(), ContextLayout::kMaxLayers, &layout.layers));
   AUTOMOT_RETURN_IF_ERROR(
@@ -110,6 +98,36 @@ SnapshotId SnapshotIdFromProto(const v1::SnapshotId& proto, uint64_t session) {
           .episode = proto.episode(),
           .epoch = proto.epoch(),
           .version = proto.version()};
+}
+
+v1::ElementType ElementTypeToProto(ContextLayout::ElementType type) {
+  switch (type) {
+    case ContextLayout::ElementType::kFloat32:
+      return v1::ELEMENT_TYPE_FLOAT32;
+    case ContextLayout::ElementType::kBFloat16:
+      return v1::ELEMENT_TYPE_BFLOAT16;
+    case ContextLayout::ElementType::kFloat8E4M3:
+      return v1::ELEMENT_TYPE_FLOAT8_E4M3;
+    case ContextLayout::ElementType::kInt8:
+      return v1::ELEMENT_TYPE_INT8;
+  }
+  return v1::ELEMENT_TYPE_UNSPECIFIED;
+}
+
+absl::StatusOr<ContextLayout::ElementType> ElementTypeFromProto(v1::ElementType type) {
+  switch (type) {
+    case v1::ELEMENT_TYPE_FLOAT32:
+      return ContextLayout::ElementType::kFloat32;
+    case v1::ELEMENT_TYPE_BFLOAT16:
+      return ContextLayout::ElementType::kBFloat16;
+    case v1::ELEMENT_TYPE_FLOAT8_E4M3:
+      return ContextLayout::ElementType::kFloat8E4M3;
+    case v1::ELEMENT_TYPE_INT8:
+      return ContextLayout::ElementType::kInt8;
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat("element_type is ", type, ", which is unknown"));
+  }
 }
 
 v1::KvLayout KvLayoutToProto(ContextLayout::Kind kind) {

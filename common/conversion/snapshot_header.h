@@ -15,6 +15,10 @@ void SnapshotIdToProto(const SnapshotId& id, const std::string& session_name,
                        v1::SnapshotId* proto);
 SnapshotId SnapshotIdFromProto(const v1::SnapshotId& proto, uint64_t session);
 
+v1::ElementType ElementTypeToProto(context::ContextLayout::ElementType type);
+// INVALID_ARGUMENT: unknown, or not set.
+absl::StatusOr<context::ContextLayout::ElementType> ElementTypeFromProto(v1::ElementType type);
+
 v1::KvLayout KvLayoutToProto(context::ContextLayout::Kind kind);
 // INVALID_ARGUMENT for a number that is none of the contract's.
 absl::StatusOr<context::ContextLayout::Kind> KvLayoutFromProto(v1::KvLayout kind);

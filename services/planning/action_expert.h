@@ -51,6 +51,9 @@ struct ActionExpertInfo {
   double camera_fov_deg = 110.0;           // horizontal, of that camera
   double rear_axle_behind_origin_m = 1.4;  // of the vehicle that it drove: the ego frame's origin
   lidar::HistogramOptions lidar_histogram;
+  // Of the keys and values that Prepare takes.
+  context::ContextLayout::ElementType context_element_type =
+      context::ContextLayout::ElementType::kFloat32;
   // Keys and values of a usual context in the compact layout; 0: unknown.
   std::size_t usual_context_bytes = 0;
 };

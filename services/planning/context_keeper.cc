@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/context/quantisation.h"
 #include "common/logging/log.h"
+#include "common/status/status_macros.h"
 
 namespace automot::planning {
 namespace {
@@ -50,7 +52,7 @@ class ContextKeeper::Link final : public context::SnapshotReceiver {
 
 ContextKeeper::ContextKeeper(ContextStore* store, context::MemoryBudget* memory,
                              ActionExpert* expert, context::SnapshotChannel* channel,
-                             const Clock* clock, PlanningMetrics* metrics,
+                             const Clock* clock, PlanningMetrics* metrics, const Options& options,
                              std::function<void()> on_event)
     : store_(store),
       memory_(memory),
@@ -58,7 +60,9 @@ ContextKeeper::ContextKeeper(ContextStore* store, context::MemoryBudget* memory,
       channel_(channel),
       clock_(clock),
       metrics_(metrics),
-      on_event_(std::move(on_event)) {}
+      options_(options),
+      on_event_(std::move(on_event)),
+      pool_(options.pool) {}
 
 ContextKeeper::~ContextKeeper() = default;
 
@@ -97,6 +101,7 @@ void ContextKeeper::AttachUnder(Link& link) {
   request.reasoning_rate_hz = session.options.reasoning_rate_hz;
   request.lossless = session.options.time_mode != TimeMode::kRealtime;
   request.model_revision = expert_->info().model_revision;
+  request.element_type = options_.element_type;
   absl::Status status = store_->Fence(session.store_handle, request.epoch);
   session.announced_version.store(0, std::memory_order_release);
   session.epoch_in_force.store(request.epoch, std::memory_order_release);
@@ -134,7 +139,7 @@ void ContextKeeper::OnSnapshot(Session& session, context::SnapshotPtr snapshot) 
   const context::VersionInfo info{header.id, header.capture_time_us,
                                   header.capture_time_us + session.options.simulated_latency_us};
   auto refusal = context::MemoryBudget::Refusal::kNone;
-  auto charge = Charge(session, snapshot->kv.bytes().size(), &refusal);
+  auto charge = Charge(session, PreparedBytes(*snapshot), &refusal);
   if (!charge.ok()) {
     AUTOMOT_LOG(kWarning, "snapshot_refused",
                 {{"session", session.name},
@@ -144,7 +149,8 @@ void ContextKeeper::OnSnapshot(Session& session, context::SnapshotPtr snapshot) 
         session, info,
         refusal == context::MemoryBudget::Refusal::kSession ? "memory_session" : "memory_process");
   }
-  auto prepared = expert_->Prepare(snapshot);
+  const context::SnapshotPtr received = snapshot;
+  auto prepared = Prepare(&snapshot);
   if (!prepared.ok()) {
     AUTOMOT_LOG(kWarning, "snapshot_refused",
                 {{"session", session.name},
@@ -152,11 +158,40 @@ void ContextKeeper::OnSnapshot(Session& session, context::SnapshotPtr snapshot) 
                  {"why", prepared.status().ToString()}});
     return OnRejected(session, info, "does_not_fit");
   }
-  metrics_->ObserveSnapshot(*snapshot);
+  metrics_->ObserveSnapshot(*received);
   const context::Rejection rejection = store_->Publish(
       session.store_handle, info, {std::move(snapshot), *std::move(prepared), *std::move(charge)});
   if (rejection == context::Rejection::kNone) return OnPublished(session, info);
   OnRejected(session, info, context::ToString(rejection));
+}
+
+std::size_t ContextKeeper::PreparedBytes(const context::ContextSnapshot& snapshot) const {
+  const context::ContextLayout& layout = snapshot.kv.layout();
+  if (!layout.quantised()) return snapshot.kv.bytes().size();
+  return context::WithElementType(layout, expert_->info().context_element_type).total_bytes();
+}
+
+// A quantised snapshot is replaced by one in the expert's type; the codes are then let go.
+absl::StatusOr<std::unique_ptr<const PreparedContext>> ContextKeeper::Prepare(
+    context::SnapshotPtr* snapshot) {
+  const context::SnapshotHeader& header = (*snapshot)->header;
+  if (header.layout.quantised()) {
+    if (header.layout.element_type != options_.element_type) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("header.layout.element_type is ",
+                       context::ToString(header.layout.element_type), ", which was not asked for"));
+    }
+    auto native = std::make_shared<context::ContextSnapshot>();
+    native->header = header;
+    native->header.layout =
+        context::WithElementType(header.layout, expert_->info().context_element_type);
+    AUTOMOT_ASSIGN_OR_RETURN(native->kv, pool_.Acquire(native->header.layout));
+    AUTOMOT_RETURN_IF_ERROR(context::Dequantise((*snapshot)->kv, native->kv));
+    native->decision = (*snapshot)->decision;
+    native->timings = (*snapshot)->timings;
+    *snapshot = std::move(native);
+  }
+  return expert_->Prepare(*snapshot);
 }
 
 // Under a spent budget versions behind the newest go first, the session's own and then the others';

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/context/context_layout.h"
+#include "common/context/kv_buffer_pool.h"
 #include "common/context/memory_budget.h"
 #include "common/context/snapshot_channel.h"
 #include "common/time/clock.h"
@@ -26,11 +29,17 @@ namespace automot::planning {
 
 class ContextKeeper {
  public:
+  struct Options {
+    // Asked of the producer; absent: as it computes them.
+    std::optional<context::ContextLayout::ElementType> element_type;
+    context::KvBufferPool::Options pool;  // of dequantised contexts
+  };
+
   // All pointers outlive the keeper. `on_event` is called after each publication, and when a
   // refresh that plans may wait for was lost.
   ContextKeeper(ContextStore* store, context::MemoryBudget* memory, ActionExpert* expert,
                 context::SnapshotChannel* channel, const Clock* clock, PlanningMetrics* metrics,
-                std::function<void()> on_event);
+                const Options& options, std::function<void()> on_event);
   ~ContextKeeper();
 
   // Mints an epoch, fences older producers, and asks for snapshots. A failure is retried by
@@ -47,6 +56,8 @@ class ContextKeeper {
   std::shared_ptr<Link> LinkOf(const std::shared_ptr<Session>& session);
   void AttachUnder(Link& link);
   void OnSnapshot(Session& session, context::SnapshotPtr snapshot);
+  std::size_t PreparedBytes(const context::ContextSnapshot& snapshot) const;
+  absl::StatusOr<std::unique_ptr<const PreparedContext>> Prepare(context::SnapshotPtr* snapshot);
   absl::StatusOr<context::MemoryBudget::Charge> Charge(const Session& session, std::size_t bytes,
                                                        context::MemoryBudget::Refusal* refusal);
   void MakeRoom(const Session& session);
@@ -64,7 +75,10 @@ class ContextKeeper {
   context::SnapshotChannel* const channel_;
   const Clock* const clock_;
   PlanningMetrics* const metrics_;
+  const Options options_;
   const std::function<void()> on_event_;
+
+  context::KvBufferPool pool_;
 
   std::mutex mutex_;
   absl::flat_hash_map<uint64_t, std::shared_ptr<Link>> links_ ABSL_GUARDED_BY(mutex_);

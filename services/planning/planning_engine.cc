@@ -34,6 +34,11 @@ uint32_t RetainedVersions(uint32_t wanted, const SessionOptions& options) {
   return std::clamp(invisible + kEarlyRefreshes + 2, wanted, kMaxRetained);
 }
 
+ContextKeeper::Options KeeperOptions(const PlanningEngineOptions& options) {
+  return {.element_type = options.context_element_type,
+          .pool = {.byte_budget = options.memory.process_bytes}};
+}
+
 context::MemoryBudget::Options MemoryOptions(const PlanningEngineOptions& options,
                                              const ActionExpert& expert) {
   context::MemoryBudget::Options memory = options.memory;
@@ -62,7 +67,7 @@ absl::StatusOr<std::unique_ptr<PlanningEngine>> PlanningEngine::Create(
                                                                    metrics, options.session_limit));
   engine->loop_ = std::make_unique<PlanningLoop>(options.loop, engine->pipeline_.get(), clock);
   engine->keeper_ = std::make_unique<ContextKeeper>(engine->store_.get(), &engine->memory_, expert,
-                                                    channel, clock, metrics,
+                                                    channel, clock, metrics, KeeperOptions(options),
                                                     [loop = engine->loop_.get()] { loop->Poke(); });
   engine->maintenance_ = std::thread([raw = engine.get()] { raw->MaintenanceThread(); });
   return engine;

@@ -33,6 +33,8 @@ struct PlanningEngineOptions {
   uint32_t retained_versions = 4;
   absl::Duration session_lease = absl::Minutes(10);  // wall time without a request
   absl::Duration park_limit = absl::Seconds(10);  // wall time that a plan waits on purpose at most
+  // Asked of the producer; absent: as it computes them.
+  std::optional<context::ContextLayout::ElementType> context_element_type;
   context::MemoryBudget::Options memory;  // of contexts; the expert says what a usual one takes
   PlanningLoop::Options loop;
 };

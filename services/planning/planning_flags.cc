@@ -24,6 +24,13 @@ absl::StatusOr<int> ParseCore(const std::string& text) {
   return core;
 }
 
+// Of the three values that the flag takes.
+std::optional<context::ContextLayout::ElementType> ParseContextType(const std::string& text) {
+  if (text == "fp8_e4m3") return context::ContextLayout::ElementType::kFloat8E4M3;
+  if (text == "int8") return context::ContextLayout::ElementType::kInt8;
+  return std::nullopt;
+}
+
 void AddSeconds(CLI::App& app, const char* name, absl::Duration& value, double low, double high,
                 const char* text) {
   app.add_option_function<double>(
@@ -72,6 +79,14 @@ void AddPlanningFlags(CLI::App& app, PlanningFlags& flags) {
                  "Budget of one session's snapshots; 0: the process's alone")
       ->check(CLI::Range(0.0, 4194304.0))
       ->capture_default_str();
+  app.add_option_function<std::string>(
+         "--context-dtype",
+         [&flags](const std::string& text) {
+           flags.engine.context_element_type = ParseContextType(text);
+         },
+         "Element type in which contexts are asked of the reasoning side: native, fp8_e4m3 or int8 "
+         "[native]")
+      ->check(CLI::IsMember({"native", "fp8_e4m3", "int8"}));
   app.add_option("--queue-capacity", flags.engine.loop.queue_capacity,
                  "Plans accepted and not answered, parked ones included")
       ->check(CLI::Range(1, 1 << 20))

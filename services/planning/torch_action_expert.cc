@@ -113,7 +113,9 @@ class TorchActionExpert final : public ActionExpert {
             at::zeros({1, bev_->geometry().image_rows, bev_->geometry().image_cols, 3}, at::kByte)),
         no_lidar_(at::zeros({1, 1, kLidarBins, kLidarBins}, at::kByte)),
         usual_tokens_(usual_tokens) {
-    info_.usual_context_bytes = OwnLayout(ContextLayout::Kind::kCompact).total_bytes();
+    const ContextLayout usual = OwnLayout(ContextLayout::Kind::kCompact);
+    info_.usual_context_bytes = usual.total_bytes();
+    info_.context_element_type = usual.element_type;
   }
 
   const ActionExpertInfo& info() const override { return info_; }

@@ -6,7 +6,7 @@
 
 namespace automot::reasoning {
 
-LinkThread::LinkThread() : thread_([this] { Main(); }) {}
+LinkThread::LinkThread(const char* name) : name_(name), thread_([this] { Main(); }) {}
 
 LinkThread::~LinkThread() {
   {
@@ -26,7 +26,7 @@ void LinkThread::Post(std::function<void()> notice) {
 }
 
 void LinkThread::Main() {
-  NameThread("reasoning-link");
+  NameThread(name_);
   while (true) {
     std::function<void()> notice;
     {

@@ -15,13 +15,15 @@ namespace automot::reasoning {
 // Thread-safe. Runs what is posted in order, on one thread. The destructor runs what is left.
 class LinkThread {
  public:
-  LinkThread();
+  // `name` is the thread's, at most 15 characters.
+  explicit LinkThread(const char* name = "reasoning-link");
   ~LinkThread();
   void Post(std::function<void()> notice);
 
  private:
   void Main();
 
+  const char* const name_;
   std::mutex mutex_;
   std::condition_variable posted_;
   std::deque<std::function<void()>> notices_ ABSL_GUARDED_BY(mutex_);

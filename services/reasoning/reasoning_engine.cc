@@ -48,6 +48,19 @@ SessionTimeUs FrameLimit(const context::SlowObservation& observation) {
   return limit;
 }
 
+// What a context can be made as: the expert's own type, or quantised from it.
+absl::Status CheckElementType(const context::AttachRequest& request,
+                              const UnderstandingExpertInfo& expert) {
+  if (!request.element_type || *request.element_type == expert.element_type) {
+    return absl::OkStatus();
+  }
+  const context::ContextLayout wanted{.element_type = *request.element_type};
+  if (wanted.quantised()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "element_type is ", context::ToString(*request.element_type), "; this producer makes ",
+      context::ToString(expert.element_type), ", float8_e4m3 and int8"));
+}
+
 }  // namespace
 
 ReasoningEngine::ReasoningEngine(const ReasoningOptions& options, ExpertFactory factory,
@@ -100,7 +113,7 @@ absl::Status ReasoningEngine::CheckAdmission(const context::AttachRequest& reque
                                                       "'; this producer runs '",
                                                       status_.expert.model_revision, "'"));
   }
-  return absl::OkStatus();
+  return CheckElementType(request, status_.expert);
 }
 
 absl::Status ReasoningEngine::Attach(const context::AttachRequest& request,
@@ -125,6 +138,10 @@ absl::Status ReasoningEngine::AttachOwner(const context::AttachRequest& request,
                              sessions_.Attach(request, receiver, sink, &replaced));
     owner = session->owner;
     name = session->name;
+    if (request.want_layers &&
+        request.element_type.value_or(status_.expert.element_type) != status_.expert.element_type) {
+      owner->QuantiseTo(*request.element_type, &pool_, &quantiser_, [this] { Wake(); });
+    }
   }
   // The same consumer under a new epoch knows; another one is told.
   const bool fenced = replaced != nullptr && replaced->request().session != request.session;

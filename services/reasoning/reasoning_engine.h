@@ -159,6 +159,7 @@ class ReasoningEngine final : public context::SnapshotChannel, private WorkSourc
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
   LinkThread link_;
+  LinkThread quantiser_{"quantiser"};
   std::unique_ptr<ReasoningWorker> worker_;  // last: its thread uses everything above
 };
 

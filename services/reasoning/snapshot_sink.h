@@ -5,8 +5,8 @@
 
 namespace automot::reasoning {
 
-// Called like a SnapshotReceiver: one call at a time per session, on the reasoning worker's thread,
-// never blocking.
+// Called like a SnapshotReceiver: one call at a time per session, on the reasoning worker's thread
+// (the quantiser's, where the consumer asked for a quantised context), never blocking.
 class SnapshotSink : public context::SnapshotReceiver {
  public:
   // The header and the layers [0, layers_ready) of `building` are final and may be read from any

@@ -79,6 +79,10 @@ class TorchUnderstandingExpert final : public UnderstandingExpert {
         frames_(std::move(frames)),
         decision_(std::move(decision)) {}
   void Describe(const model::Checkpoint& checkpoint, bool bidirectional);
+  ContextLayout::ElementType OwnType() const {
+    return model_->options().dtype == at::kBFloat16 ? ContextLayout::ElementType::kBFloat16
+                                                    : ContextLayout::ElementType::kFloat32;
+  }
   absl::StatusOr<std::vector<int64_t>> QuestionIds(std::string_view question) const;
   // The prefilled scene of the features, kept for the next question about them.
   absl::StatusOr<std::shared_ptr<const model::Scene>> SceneOf(const VisionFeatures& features,
@@ -111,6 +115,7 @@ absl::StatusOr<std::unique_ptr<UnderstandingExpert>> TorchUnderstandingExpert::L
   std::unique_ptr<TorchUnderstandingExpert> expert(new TorchUnderstandingExpert(
       std::move(tokenizer), std::move(model), std::move(frames), std::move(decision)));
   expert->Describe(*checkpoint, options.bidirectional_instruction);
+  expert->info_.element_type = expert->OwnType();
   if (const auto id = expert->tokenizer_->TokenId(kEndOfText)) expert->stop_ids_.push_back(*id);
   return expert;
 }
@@ -156,9 +161,7 @@ absl::StatusOr<ContextPlan> TorchUnderstandingExpert::PlanContext(const ContextP
   plan.instruction_ids = std::move(ids.instruction);
   plan.image_count = image_count;
   plan.layout = {.kind = kind,
-                 .element_type = model_->options().dtype == at::kBFloat16
-                                     ? ContextLayout::ElementType::kBFloat16
-                                     : ContextLayout::ElementType::kFloat32,
+                 .element_type = OwnType(),
                  .layers = static_cast<int>(dims.layers),
                  .tokens = static_cast<int>(sequence.tokens()),
                  .kv_heads = static_cast<int>(dims.kv_heads),

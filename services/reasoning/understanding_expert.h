@@ -62,6 +62,8 @@ struct UnderstandingExpertInfo {
   int history_frames = 4;
   SessionTimeUs history_spacing_us = 250'000;
   int num_layers = 0;
+  context::ContextLayout::ElementType element_type =
+      context::ContextLayout::ElementType::kFloat32;  // of the keys and values that Prefill writes
   int camera_width = 512;  // camera that the decision was made for, before its crop, pixels
   int camera_height = 256;
 };

@@ -26,6 +26,9 @@ struct FakeExpertControl {
   context::ContextLayout layout = {
       .layers = 3, .tokens = 40, .kv_heads = 2, .k_head_dim = 16, .v_head_dim = 8};
 
+  // Bytes are then those of finite float32 values between 1/8 and 1/2, of either sign.
+  std::atomic<bool> finite_values{false};
+
   Gate encode_gate;
   Gate prefill_gate;  // before the first layer
   Gate layer_gate;    // before each layer
@@ -124,8 +127,12 @@ class FakeUnderstandingExpert final : public reasoning::UnderstandingExpert {
       if (absl::Status status = control_->prefill_status(); !status.ok()) return status;
       for (const auto tensor : {context::TensorKind::kKey, context::TensorKind::kValue}) {
         const auto bytes = keys_values.Tensor(layer, tensor);
-        for (std::size_t i = 0; i < bytes.size(); ++i)
+        for (std::size_t i = 0; i < bytes.size(); ++i) {
           bytes[i] = FakeTensorByte(seed, layer, tensor, i);
+          if (control_->finite_values && i % 4 == 3) {
+            bytes[i] = (bytes[i] & std::byte{0x80}) | std::byte{0x3e};
+          }
+        }
       }
       on_layer(layer);
     }

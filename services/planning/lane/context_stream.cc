@@ -26,6 +26,9 @@ v1::SubscribeContextsRequest RequestOf(const context::AttachRequest& attach,
   request.set_reasoning_rate_hz(attach.reasoning_rate_hz);
   request.set_layout(conversion::KvLayoutToProto(attach.layout_kind));
   request.set_model_revision(attach.model_revision);
+  if (attach.element_type) {
+    request.set_element_type(conversion::ElementTypeToProto(*attach.element_type));
+  }
   request.set_lossless(attach.lossless);
   if (regions != nullptr) {
     request.set_shared_memory_token(regions->token());

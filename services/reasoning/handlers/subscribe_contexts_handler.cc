@@ -55,6 +55,10 @@ absl::StatusOr<Subscription> Read(const v1::SubscribeContextsRequest& proto, uin
   request.session_name = proto.session();
   request.reasoning_rate_hz = proto.reasoning_rate_hz();
   AUTOMOT_ASSIGN_OR_RETURN(request.layout_kind, conversion::KvLayoutFromProto(proto.layout()));
+  if (proto.element_type() != v1::ELEMENT_TYPE_UNSPECIFIED) {
+    AUTOMOT_ASSIGN_OR_RETURN(request.element_type,
+                             conversion::ElementTypeFromProto(proto.element_type()));
+  }
   request.lossless = proto.lossless();
   request.want_layers = proto.selection() != v1::CONTEXT_SELECTION_DECISIONS;
   request.model_revision = proto.model_revision();
