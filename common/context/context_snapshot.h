@@ -52,6 +52,12 @@ struct SnapshotTimings {
   double prefill_ms = 0.0;  // text decoder over the prefix
   double decision_ms = 0.0;
   double total_ms = 0.0;  // refresh start to the layers' hand-over
+  // Of the lane; zero in one process.
+  double transfer_ms = 0.0;  // layers were being handed to the transport
+  double exposed_ms = 0.0;   // last layer computed to last layer here: the consumer's measurement
+  // Header's hand-over to the last layer computed, on the producer's clock; negative where the
+  // header waited.
+  std::optional<double> layers_ms;
 };
 
 struct ContextSnapshot {

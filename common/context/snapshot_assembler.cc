@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/context/chunk_hash.h"
+#include "common/context/chunk_reuse.h"
 #include "common/status/status_macros.h"
 
 namespace automot::context {
@@ -99,7 +100,7 @@ absl::Status SnapshotAssembler::Start(const SnapshotHeader& header,
 }
 
 // Whether the chunk lies in its tensor and begins where the last one ended.
-absl::Status SnapshotAssembler::CheckPlace(const ChunkSpec& chunk) {
+absl::Status SnapshotAssembler::CheckPlace(const ChunkSpec& chunk, bool reused) {
   const Progress& at = *progress_;
   const ContextLayout& layout = at.layout();
   if (chunk.layer >= static_cast<uint32_t>(layout.layers) || chunk.tensor > TensorKind::kValue) {
@@ -111,7 +112,7 @@ absl::Status SnapshotAssembler::CheckPlace(const ChunkSpec& chunk) {
   const bool inside = chunk.offset_bytes <= limit && chunk.bytes <= limit - chunk.offset_bytes;
   const bool last = inside && chunk.offset_bytes + chunk.bytes == limit;
   if (!inside || chunk.bytes == 0 || chunk.bytes > kMaxChunkBytes ||
-      (chunk.bytes < kMinChunkBytes && !last)) {
+      (chunk.bytes < kMinChunkBytes && !last && !reused)) {
     return Refuse(AssemblyRefusal::kChunkBounds,
                   absl::InvalidArgumentError(absl::StrCat(
                       Describe(chunk), ": the tensor has ", limit, " bytes, a chunk between ",
@@ -127,7 +128,7 @@ absl::Status SnapshotAssembler::CheckPlace(const ChunkSpec& chunk) {
                                        ", offset ", at.next_offset, " is due")));
 }
 
-absl::Status SnapshotAssembler::CheckChunk(const ChunkSpec& chunk, bool mapped) {
+absl::Status SnapshotAssembler::CheckChunk(const ChunkSpec& chunk, bool mapped, bool reused) {
   last_refusal_ = AssemblyRefusal::kNone;
   if (progress_ == nullptr || progress_->mapped != mapped) {
     return Refuse(AssemblyRefusal::kUnexpected,
@@ -135,7 +136,31 @@ absl::Status SnapshotAssembler::CheckChunk(const ChunkSpec& chunk, bool mapped) 
                       absl::StrCat(Describe(chunk), mapped ? " in shared memory" : " by value",
                                    " without a header that says so")));
   }
-  return CheckPlace(chunk);
+  return CheckPlace(chunk, reused);
+}
+
+// Whether `base` is the snapshot that the producer means, and has the bytes.
+absl::Status SnapshotAssembler::CheckBase(const ChunkSpec& chunk, uint64_t version,
+                                          const ContextSnapshot* base) {
+  const SnapshotId& id = progress_->snapshot.header.id;
+  const SnapshotId wanted{
+      .session = id.session, .episode = id.episode, .epoch = id.epoch, .version = version};
+  if (base == nullptr || base->header.id != wanted) {
+    return Refuse(AssemblyRefusal::kReuseUnknown,
+                  absl::FailedPreconditionError(
+                      absl::StrCat(Describe(chunk), " refers to version ", version, "; version ",
+                                   base == nullptr ? 0 : base->header.id.version, " of epoch ",
+                                   base == nullptr ? 0 : base->header.id.epoch, " is held")));
+  }
+  const ContextLayout& layout = base->kv.layout();
+  if (chunk.offset_bytes == 0 && SameRows(layout, progress_->layout()) &&
+      chunk.bytes <= layout.tensor_bytes(chunk.tensor)) {
+    return absl::OkStatus();
+  }
+  return Refuse(AssemblyRefusal::kReusePlace,
+                absl::InvalidArgumentError(absl::StrCat(
+                    Describe(chunk), " refers to version ", version, ", whose layout is (",
+                    layout.ToString(), "); only the beginning of a tensor may be referred to")));
 }
 
 absl::Status SnapshotAssembler::Add(const ChunkSpec& chunk,
@@ -152,6 +177,17 @@ absl::Status SnapshotAssembler::Add(const ChunkSpec& chunk,
       progress_->snapshot.kv.Tensor(static_cast<int>(chunk.layer), chunk.tensor).data() +
       chunk.offset_bytes;
   return Accept(chunk, CopyAndHashChunk(pieces, to));
+}
+
+absl::Status SnapshotAssembler::AddReused(const ChunkSpec& chunk, uint64_t version,
+                                          const ContextSnapshot* base) {
+  AUTOMOT_RETURN_IF_ERROR(CheckChunk(chunk, false, true));
+  AUTOMOT_RETURN_IF_ERROR(CheckBase(chunk, version, base));
+  const std::span<const std::byte> bytes =
+      base->kv.Tensor(static_cast<int>(chunk.layer), chunk.tensor).first(chunk.bytes);
+  std::byte* const to =
+      progress_->snapshot.kv.Tensor(static_cast<int>(chunk.layer), chunk.tensor).data();
+  return Accept(chunk, CopyAndHashChunk(std::span(&bytes, 1), to));
 }
 
 absl::Status SnapshotAssembler::AddMapped(const ChunkSpec& chunk) {
@@ -209,9 +245,9 @@ absl::StatusOr<SnapshotPtr> SnapshotAssembler::Finish(const SnapshotTrailer& tra
 
 const char* ToString(AssemblyRefusal refusal) {
   static constexpr const char* kNames[] = {
-      "none",       "header",       "no_buffer",       "replaced",
-      "unexpected", "chunk_bounds", "duplicate_chunk", "missing_chunk",
-      "chunk_hash", "incomplete",   "decision",        "digest"};
+      "none",         "header",          "no_buffer",     "replaced",   "unexpected",
+      "chunk_bounds", "duplicate_chunk", "missing_chunk", "chunk_hash", "incomplete",
+      "decision",     "digest",          "reuse_unknown", "reuse_place"};
   const auto index = static_cast<std::size_t>(refusal);
   return index < std::size(kNames) ? kNames[index] : "unknown";
 }

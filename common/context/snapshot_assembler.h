@@ -40,6 +40,8 @@ enum class AssemblyRefusal : uint8_t {
   kIncomplete,      // trailer before the last chunk: DATA_LOSS
   kDecision,        // malformed decision: INVALID_ARGUMENT
   kDigest,          // DATA_LOSS
+  kReuseUnknown,    // refers to a snapshot that is not held: FAILED_PRECONDITION
+  kReusePlace,      // refers to bytes that the held snapshot has not, or not at the beginning
 };
 
 class SnapshotAssembler {
@@ -56,6 +58,11 @@ class SnapshotAssembler {
   absl::Status Add(const ChunkSpec& chunk, std::span<const std::byte> bytes) {
     return Add(chunk, std::span<const std::span<const std::byte>>(&bytes, 1));
   }
+
+  // Copies and verifies the chunk's bytes out of `base`, which the consumer holds; they lie at the
+  // same place there, at the beginning of their tensor. `version`: the one that the producer names.
+  // `base` may be null: nothing is held.
+  absl::Status AddReused(const ChunkSpec& chunk, uint64_t version, const ContextSnapshot* base);
 
   // As Begin, for keys and values that lie in `mapped`. `keep`: the snapshot keeps that buffer and
   // nothing is written to it; else the bytes are copied. INVALID_ARGUMENT: another layout.
@@ -80,8 +87,9 @@ class SnapshotAssembler {
   absl::Status Refuse(AssemblyRefusal refusal, absl::Status status);
   absl::Status Start(const SnapshotHeader& header, const SnapshotExpectation& expected,
                      absl::StatusOr<KvBuffer> buffer, bool replaced);
-  absl::Status CheckChunk(const ChunkSpec& chunk, bool mapped);
-  absl::Status CheckPlace(const ChunkSpec& chunk);
+  absl::Status CheckChunk(const ChunkSpec& chunk, bool mapped, bool reused = false);
+  absl::Status CheckPlace(const ChunkSpec& chunk, bool reused = false);
+  absl::Status CheckBase(const ChunkSpec& chunk, uint64_t version, const ContextSnapshot* base);
   absl::Status Accept(const ChunkSpec& chunk, uint64_t hash);
 
   KvBufferPool* const pool_;

@@ -86,6 +86,7 @@ struct LinkStats {
   uint64_t snapshots_refused = 0;  // assembly or verification failed
   uint64_t bytes_received = 0;
   uint64_t bytes_copied = 0;  // of keys and values, by the receiver
+  uint64_t bytes_reused = 0;  // of chunks that the consumer had already
   uint64_t reconnects = 0;
 };
 

@@ -95,9 +95,13 @@ void PutDecision(const Decision& decision, Writer* out) {
 
 }  // namespace
 
+std::size_t ChunkStep(std::size_t chunk_bytes) {
+  return std::clamp(chunk_bytes, kMinChunkBytes, kMaxChunkBytes) / kTensorAlignment *
+         kTensorAlignment;
+}
+
 std::vector<ChunkSpec> PlanChunks(const ContextLayout& layout, std::size_t chunk_bytes) {
-  const std::size_t step =
-      std::clamp(chunk_bytes, kMinChunkBytes, kMaxChunkBytes) / kTensorAlignment * kTensorAlignment;
+  const std::size_t step = ChunkStep(chunk_bytes);
   std::vector<ChunkSpec> chunks;
   for (int layer = 0; layer < layout.layers; ++layer) {
     for (TensorKind tensor : {TensorKind::kKey, TensorKind::kValue}) {

@@ -49,8 +49,12 @@ struct SnapshotTrailer {
   SnapshotTimings timings;  // not covered by the digest: metrics only
 };
 
-// Every chunk of `layout` in canonical order, hashes zero. `chunk_bytes` is clamped to
-// [kMinChunkBytes, kMaxChunkBytes] and rounded down to a multiple of 64. Requires a valid layout.
+// Size of a chunk that does not end its tensor: `chunk_bytes` clamped to [kMinChunkBytes,
+// kMaxChunkBytes] and rounded down to a multiple of 64.
+std::size_t ChunkStep(std::size_t chunk_bytes);
+
+// Every chunk of `layout` in canonical order, hashes zero, cut at ChunkStep(chunk_bytes). Requires
+// a valid layout.
 std::vector<ChunkSpec> PlanChunks(const ContextLayout& layout, std::size_t chunk_bytes);
 
 // Accumulates the manifest of one snapshot; XXH3-128 over its canonical little-endian form. Not

@@ -37,6 +37,8 @@ void SnapshotTrailerToProto(const context::SnapshotTrailer& trailer, const Snaps
   proto->set_chunk_count(chunk_count);
   if (trailer.decision) DecisionToProto(*trailer.decision, proto->mutable_decision());
   proto->set_refresh_seconds(trailer.timings.total_ms / 1e3);
+  if (trailer.timings.layers_ms) proto->set_layers_seconds(*trailer.timings.layers_ms / 1e3);
+  proto->set_transfer_seconds(trailer.timings.transfer_ms / 1e3);
 }
 
 absl::StatusOr<context::SnapshotTrailer> SnapshotTrailerFromProto(
@@ -53,6 +55,12 @@ absl::StatusOr<context::SnapshotTrailer> SnapshotTrailerFromProto(
   }
   if (std::isfinite(proto.refresh_seconds())) {
     trailer.timings.total_ms = proto.refresh_seconds() * 1e3;
+  }
+  if (proto.has_layers_seconds() && std::isfinite(proto.layers_seconds())) {
+    trailer.timings.layers_ms = proto.layers_seconds() * 1e3;
+  }
+  if (std::isfinite(proto.transfer_seconds()) && proto.transfer_seconds() >= 0.0) {
+    trailer.timings.transfer_ms = proto.transfer_seconds() * 1e3;
   }
   return trailer;
 }

@@ -71,6 +71,9 @@ inline constexpr MetricName kLinkReconnectsTotal{"automot_link_reconnects_total"
                                                  "Reconnections of the reasoning link."};
 inline constexpr MetricName kLinkReceivedBytesTotal{
     "automot_link_received_bytes_total", "Bytes of snapshots that the reasoning link brought."};
+inline constexpr MetricName kLinkReusedBytesTotal{
+    "automot_link_reused_bytes_total",
+    "Bytes of snapshots that were not sent because the one before had them."};
 inline constexpr MetricName kLinkObservationsTotal{
     "automot_link_observations_total", "Observations handed to the reasoning link, by outcome."};
 inline constexpr MetricName kForwardFailuresTotal{
@@ -83,6 +86,9 @@ inline constexpr MetricName kSnapshotsRejectedTotal{
 inline constexpr MetricName kSnapshotRefreshSeconds{
     "automot_snapshot_refresh_seconds",
     "Wall time of the refresh behind a received snapshot, by stage, as its producer reports it."};
+inline constexpr MetricName kSnapshotTransferSeconds{
+    "automot_snapshot_transfer_seconds",
+    "Wall time of a received snapshot's transfer, and of its part after the last layer."};
 inline constexpr MetricName kRefreshFailuresTotal{
     "automot_refresh_failures_total", "Due refreshes that brought planning no snapshot."};
 
@@ -106,6 +112,9 @@ inline constexpr MetricName kDecisionFailuresTotal{
     "automot_decision_failures_total", "Snapshots published without a decision that was wanted."};
 inline constexpr MetricName kVisionCacheHitsTotal{
     "automot_vision_cache_hits_total", "Camera frames whose vision features were reused."};
+inline constexpr MetricName kRefreshesStreamedTotal{
+    "automot_refreshes_streamed_total",
+    "Refreshes whose layers were sent to a consumer, one by one or together."};
 inline constexpr MetricName kSlowObservationsTotal{"automot_slow_observations_total",
                                                    "Observations accepted by reasoning."};
 inline constexpr MetricName kSlowObservationsSupersededTotal{

@@ -90,6 +90,7 @@ PrometheusPlanningMetrics::Link::Link(metrics::Registry* registry)
       reconnects(registry->AddPolled(names::kLinkReconnectsTotal, PolledFamily::Type::kCounter)),
       received_bytes(
           registry->AddPolled(names::kLinkReceivedBytesTotal, PolledFamily::Type::kCounter)),
+      reused_bytes(registry->AddPolled(names::kLinkReusedBytesTotal, PolledFamily::Type::kCounter)),
       observations(
           registry->AddPolled(names::kLinkObservationsTotal, PolledFamily::Type::kCounter)),
       transitions(registry->AddCounters(names::kLinkTransitionsTotal,
@@ -104,6 +105,8 @@ PrometheusPlanningMetrics::Snapshots::Snapshots(metrics::Registry* registry)
       refresh(registry->AddHistograms(
           names::kSnapshotRefreshSeconds, &metrics::kLatencyBounds,
           {{"stage", {"queue", "encode", "prefill", "decision", "total"}}})),
+      transfer(registry->AddHistograms(names::kSnapshotTransferSeconds, &metrics::kLatencyBounds,
+                                       {{"part", {"all", "exposed"}}})),
       refresh_failures(registry->AddCounters(names::kRefreshFailuresTotal)) {}
 
 PrometheusPlanningMetrics::Memory::Memory(metrics::Registry* registry)
@@ -159,6 +162,9 @@ void PrometheusPlanningMetrics::SetSources(const Sources& sources) {
   });
   poll(link_.received_bytes, sources.link_stats, [](const context::LinkStats& stats) -> Samples {
     return {{{}, static_cast<double>(stats.bytes_received)}};
+  });
+  poll(link_.reused_bytes, sources.link_stats, [](const context::LinkStats& stats) -> Samples {
+    return {{{}, static_cast<double>(stats.bytes_reused)}};
   });
   poll(link_.observations, sources.link_stats, [](const context::LinkStats& stats) -> Samples {
     return {{{{"outcome", "submitted"}}, static_cast<double>(stats.observations_submitted)},
@@ -262,6 +268,8 @@ void PrometheusPlanningMetrics::ObserveSnapshot(const context::ContextSnapshot& 
   for (std::size_t i = 0; i < milliseconds.size(); ++i) {
     snapshots_.refresh->At({i}).Observe(1e-3 * milliseconds[i]);
   }
+  snapshots_.transfer->At({0}).Observe(1e-3 * timings.transfer_ms);
+  snapshots_.transfer->At({1}).Observe(1e-3 * timings.exposed_ms);
 }
 
 void PrometheusPlanningMetrics::CountRejectedSnapshot(std::string_view reason) {

@@ -96,6 +96,7 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
     metrics::PolledFamily* const state;
     metrics::PolledFamily* const reconnects;
     metrics::PolledFamily* const received_bytes;
+    metrics::PolledFamily* const reused_bytes;
     metrics::PolledFamily* const observations;
     metrics::CounterFamily* const transitions;
     metrics::CounterFamily* const forward_failures;
@@ -105,6 +106,7 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
     metrics::CounterFamily* const received;
     metrics::CounterFamily* const rejected;
     metrics::HistogramFamily* const refresh;
+    metrics::HistogramFamily* const transfer;
     metrics::CounterFamily* const refresh_failures;
   };
 

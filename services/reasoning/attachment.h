@@ -47,6 +47,10 @@ class Attachment : public std::enable_shared_from_this<Attachment> {
     if (feed_ != nullptr) return feed_->OnFailed(capture_time_us, why);
     DeliverFailure(capture_time_us, why);
   }
+  void SendHeld(uint64_t version) {
+    if (sink_ == nullptr) return;
+    pass_.Run([&] { sink_->OnHeld(version); });
+  }
   void SendLinkState(context::LinkState state, const absl::Status& why) {
     pass_.Run([&] { receiver_->OnLinkState(state, why); });
   }

@@ -274,6 +274,17 @@ absl::Status ReasoningEngine::Reset(uint64_t session_number, uint32_t episode) {
   return absl::OkStatus();
 }
 
+void ReasoningEngine::NoteHeld(const std::string& name, uint64_t epoch, uint64_t version) {
+  AttachmentPtr owner;
+  {
+    std::lock_guard lock(mutex_);
+    const ReasoningSession* session = sessions_.FindByName(name);
+    if (session == nullptr || session->owner == nullptr || session->epoch() != epoch) return;
+    owner = session->owner;
+  }
+  owner->SendHeld(version);
+}
+
 void ReasoningEngine::Wake() {
   std::lock_guard lock(mutex_);
   work_.notify_one();

@@ -99,6 +99,11 @@ class ReasoningEngine final : public context::SnapshotChannel, private WorkSourc
   // since attach.
   absl::StatusOr<uint64_t> SubmitByName(const std::string& name, uint64_t epoch,
                                         std::shared_ptr<context::SlowObservation> observation);
+  // The session's consumer under `epoch` holds `version` complete and verified; 0: none. Unknown
+  // sessions and other epochs are ignored.
+  void NoteHeld(const std::string& name, uint64_t epoch, uint64_t version);
+  // A sink sent a refresh's layers in `mode`.
+  void NoteStreamed(LayerStreaming::Mode mode) { events_->OnStreamed(mode); }
   // A sink has room again.
   void Wake();
 

@@ -9,6 +9,7 @@
 #include "common/context/context_snapshot.h"
 #include "common/context/kv_buffer_pool.h"
 #include "common/context/snapshot_channel.h"
+#include "services/reasoning/layer_streaming.h"
 #include "services/reasoning/understanding_expert.h"
 
 namespace automot::reasoning {
@@ -36,6 +37,8 @@ class ReasoningEvents {
                                const absl::Status& /*why*/) {}
   virtual void OnDecisionFailed(const context::AttachRequest& /*owner*/,
                                 const absl::Status& /*why*/) {}
+  // The layers of a refresh left one by one, or together.
+  virtual void OnStreamed(LayerStreaming::Mode /*mode*/) {}
   // A refresh ended, and this is what snapshots take now.
   virtual void OnMemory(const context::KvBufferPool::Stats& /*pool*/) {}
   // A scene question ended: refused, or after `seconds` from its arrival.

@@ -14,6 +14,16 @@ void AddReasoningFlags(CLI::App& app, ReasoningFlags& flags) {
          [&flags](const std::string& value) { flags.expert.publish_decisions = value == "on"; },
          "Decode a decision with each snapshot; off saves its weights [on]")
       ->check(CLI::IsMember({"on", "off"}));
+  app.add_option_function<std::string>(
+         "--layer-streaming",
+         [&flags](const std::string& value) {
+           flags.server.layer_streaming = value == "on"    ? LayerStreaming::Setting::kOn
+                                          : value == "off" ? LayerStreaming::Setting::kOff
+                                                           : LayerStreaming::Setting::kAuto;
+         },
+         "Send a layer as soon as it is computed: on, off, or auto, whichever is measured to "
+         "complete snapshots sooner [auto]")
+      ->check(CLI::IsMember({"auto", "on", "off"}));
   app.add_option("--max-attached-sessions", flags.engine.limits.sessions,
                  "Sessions that planning services may attach")
       ->check(CLI::Range(1, 65536))

@@ -21,7 +21,9 @@ PrometheusReasoningEvents::Refreshes::Refreshes(metrics::Registry* registry)
       lateness(registry->AddHistograms(names::kRefreshLatenessSeconds, &metrics::kLatencyBounds,
                                        {metrics::RateHzLabel()}, metrics::Unused::kHidden)),
       decision_failures(registry->AddCounters(names::kDecisionFailuresTotal)),
-      vision_cache_hits(registry->AddCounters(names::kVisionCacheHitsTotal)) {}
+      vision_cache_hits(registry->AddCounters(names::kVisionCacheHitsTotal)),
+      streamed(
+          registry->AddCounters(names::kRefreshesStreamedTotal, {{"mode", {"layers", "whole"}}})) {}
 
 PrometheusReasoningEvents::Sessions::Sessions(metrics::Registry* registry)
     : attached(registry->AddGauges(names::kAttachments)),
@@ -143,6 +145,13 @@ void PrometheusReasoningEvents::OnDecisionFailed(const context::AttachRequest& o
   refreshes_.decision_failures->At().Add();
   AUTOMOT_LOG(kWarning, "decision_failed",
               {{"session", owner.session_name}, {"why", why.ToString()}});
+}
+
+void PrometheusReasoningEvents::OnStreamed(LayerStreaming::Mode mode) {
+  refreshes_.streamed->At({static_cast<std::size_t>(mode)}).Add();
+  if (last_mode_.exchange(mode, std::memory_order_relaxed) == mode) return;
+  const bool layers = mode == LayerStreaming::Mode::kLayers;
+  AUTOMOT_LOG(kDebug, "layer_streaming_changed", {{"mode", layers ? "layers" : "whole"}});
 }
 
 void PrometheusReasoningEvents::OnMemory(const context::KvBufferPool::Stats& pool) {

@@ -4,12 +4,14 @@
 // Thread-safe. May share its registry with the planning service of the same process.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 
 #include "common/metrics/loop_metrics.h"
 #include "common/metrics/registry.h"
 #include "common/time/clock.h"
+#include "services/reasoning/layer_streaming.h"
 #include "services/reasoning/reasoning_events.h"
 
 namespace automot::reasoning {
@@ -29,6 +31,7 @@ class PrometheusReasoningEvents final : public ReasoningEvents {
                    uint64_t vision_cache_hits) override;
   void OnRefreshFailed(const context::AttachRequest& owner, const absl::Status& why) override;
   void OnDecisionFailed(const context::AttachRequest& owner, const absl::Status& why) override;
+  void OnStreamed(LayerStreaming::Mode mode) override;
   void OnMemory(const context::KvBufferPool::Stats& pool) override;
   void OnAnswered(double seconds, const absl::Status& status) override;
 
@@ -41,6 +44,7 @@ class PrometheusReasoningEvents final : public ReasoningEvents {
     metrics::HistogramFamily* const lateness;
     metrics::CounterFamily* const decision_failures;
     metrics::CounterFamily* const vision_cache_hits;
+    metrics::CounterFamily* const streamed;
   };
   struct Sessions {
     explicit Sessions(metrics::Registry* registry);
@@ -69,6 +73,7 @@ class PrometheusReasoningEvents final : public ReasoningEvents {
   Refreshes refreshes_;
   Sessions sessions_;
   Questions questions_;
+  std::atomic<LayerStreaming::Mode> last_mode_{LayerStreaming::Mode::kLayers};
   std::mutex memory_mutex_;
   Memory memory_;
   std::mutex pace_mutex_;  // for loop_.ObservePace

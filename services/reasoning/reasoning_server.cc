@@ -138,6 +138,7 @@ ReasoningServer::ReasoningServer(const ReasoningServerOptions& options, Reasonin
                .streams = &streams_,
                .limits = options.limits,
                .chunk_bytes = std::min(options.chunk_bytes, kMaxChunkOnTheWire),
+               .layer_streaming = options.layer_streaming,
                .drain_deadline = options.drain_deadline},
       health_(std::make_shared<Health>()),
       service_(std::make_unique<Service>(context_)) {}

@@ -23,6 +23,7 @@ struct ReasoningServerOptions {
   int max_message_bytes = 128 << 20;  // a frame of 64 MiB and the rest
   conversion::ObservationLimits limits;
   std::size_t chunk_bytes = context::kDefaultChunkBytes;  // at most 4 MiB, the contract's limit
+  LayerStreaming::Setting layer_streaming = LayerStreaming::Setting::kAuto;
   absl::Duration drain_deadline = absl::Seconds(20);
   // The shared-memory lane; without a path there is none. The engine's pool must then lend regions.
   shared_memory::RegionServerOptions shared_memory;

@@ -1,6 +1,9 @@
 #include "services/reasoning/snapshot_outbox.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "common/context/chunk_reuse.h"
 
 namespace automot::reasoning {
 namespace {
@@ -19,8 +22,8 @@ std::optional<Decision> OnTheWire(const std::optional<Decision>& decision) {
 SnapshotOutbox::Transfer SnapshotOutbox::Begin(const context::SnapshotPtr& snapshot) const {
   Transfer transfer{.snapshot = snapshot,
                     .hasher = context::ManifestHasher(snapshot->header, options_.session_name)};
-  if (options_.layers) {
-    transfer.chunks = context::PlanChunks(snapshot->header.layout, options_.chunk_bytes);
+  if (!options_.layers) {
+    transfer.next.layer = static_cast<uint32_t>(snapshot->header.layout.layers);
   }
   return transfer;
 }
@@ -52,6 +55,7 @@ void SnapshotOutbox::Clear() {
   current_.reset();
   waiting_.reset();
   failures_.clear();
+  last_sent_.reset();
 }
 
 std::optional<OutboxItem> SnapshotOutbox::Next() {
@@ -68,11 +72,14 @@ std::optional<OutboxItem> SnapshotOutbox::Next() {
 
 std::optional<OutboxItem> SnapshotOutbox::NextOf(Transfer& transfer) {
   if (!transfer.header_sent) return BeginOf(transfer);
-  if (transfer.next_chunk < transfer.chunks.size()) return LayersOf(transfer);
+  if (static_cast<int>(transfer.next.layer) < transfer.snapshot->header.layout.layers) {
+    return LayersOf(transfer);
+  }
   if (!transfer.complete) return std::nullopt;
   OutboxTrailer trailer{.snapshot = transfer.snapshot,
                         .trailer = TrailerOf(transfer),
-                        .chunk_count = static_cast<uint32_t>(transfer.chunks.size())};
+                        .chunk_count = transfer.chunks_sent};
+  if (options_.reuse && options_.layers) last_sent_ = transfer.snapshot;
   current_.reset();
   return trailer;
 }
@@ -89,31 +96,60 @@ std::optional<OutboxItem> SnapshotOutbox::BeginOf(Transfer& transfer) {
 }
 
 std::optional<OutboxItem> SnapshotOutbox::LayersOf(Transfer& transfer) {
-  const auto ready = [&transfer] {
-    return transfer.next_chunk < transfer.chunks.size() &&
-           static_cast<int>(transfer.chunks[transfer.next_chunk].layer) < transfer.layers_ready;
+  const int layers = transfer.snapshot->header.layout.layers;
+  const auto ready = [&transfer, layers] {
+    return static_cast<int>(transfer.next.layer) < std::min(layers, transfer.layers_ready);
   };
   if (!ready()) return std::nullopt;
-  if (!options_.lend) {
-    context::ChunkSpec& chunk = transfer.chunks[transfer.next_chunk++];
-    Hash(transfer, chunk);
-    return OutboxChunk{transfer.snapshot, chunk};
-  }
-  OutboxSharedLayers layers;
+  if (!options_.lend) return NextChunk(transfer);
+  OutboxSharedLayers shared;
   for (std::size_t bytes = 0; ready() && bytes < kSharedBatchBytes;) {
-    context::ChunkSpec& chunk = transfer.chunks[transfer.next_chunk++];
-    Hash(transfer, chunk);
-    bytes += chunk.bytes;
-    layers.chunks.push_back(chunk);
+    shared.chunks.push_back(NextChunk(transfer).chunk);
+    bytes += shared.chunks.back().bytes;
   }
-  return layers;
+  return shared;
 }
 
-void SnapshotOutbox::Hash(Transfer& transfer, context::ChunkSpec& chunk) {
+context::SnapshotPtr SnapshotOutbox::BaseFor(const context::ContextSnapshot& snapshot) const {
+  if (last_sent_ == nullptr || held_version_ == 0) return nullptr;
+  SnapshotId held = snapshot.header.id;
+  held.version = held_version_;
+  const bool usable = last_sent_->header.id == held &&
+                      context::SameRows(last_sent_->header.layout, snapshot.header.layout);
+  return usable ? last_sent_ : nullptr;
+}
+
+std::size_t SnapshotOutbox::Reusable(const Transfer& transfer) const {
+  if (transfer.base == nullptr || transfer.next.offset_bytes != 0) return 0;
+  return context::ReusableBytes(transfer.base->kv, transfer.snapshot->kv,
+                                static_cast<int>(transfer.next.layer), transfer.next.tensor);
+}
+
+OutboxChunk SnapshotOutbox::NextChunk(Transfer& transfer) {
+  if (transfer.chunks_sent == 0) transfer.base = BaseFor(*transfer.snapshot);
+  context::ChunkSpec& at = transfer.next;
   const auto tensor =
-      std::as_const(transfer.snapshot->kv).Tensor(static_cast<int>(chunk.layer), chunk.tensor);
-  chunk.hash = context::HashChunk(tensor.subspan(chunk.offset_bytes, chunk.bytes));
-  transfer.hasher.Add(chunk);
+      std::as_const(transfer.snapshot->kv).Tensor(static_cast<int>(at.layer), at.tensor);
+  const std::size_t reusable = Reusable(transfer);
+  OutboxChunk item{.snapshot = transfer.snapshot, .chunk = at};
+  item.chunk.bytes =
+      std::min<uint64_t>(context::ChunkStep(options_.chunk_bytes), tensor.size() - at.offset_bytes);
+  if (reusable > 0) {
+    item.chunk.bytes = reusable;
+    item.reuse_version = transfer.base->header.id.version;
+    reused_bytes_ += reusable;
+  }
+  item.chunk.hash = context::HashChunk(tensor.subspan(at.offset_bytes, item.chunk.bytes));
+  transfer.hasher.Add(item.chunk);
+  ++transfer.chunks_sent;
+  at.offset_bytes += item.chunk.bytes;
+  if (at.offset_bytes == tensor.size()) {
+    at.offset_bytes = 0;
+    if (at.tensor == context::TensorKind::kValue) ++at.layer;
+    at.tensor = at.tensor == context::TensorKind::kKey ? context::TensorKind::kValue
+                                                       : context::TensorKind::kKey;
+  }
+  return item;
 }
 
 context::SnapshotTrailer SnapshotOutbox::TrailerOf(const Transfer& transfer) {

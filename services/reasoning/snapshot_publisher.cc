@@ -8,7 +8,9 @@
 namespace automot::reasoning {
 
 SnapshotPublisher::SnapshotPublisher(Options options)
-    : options_(WithLoans(std::move(options))), outbox_(options_.outbox) {
+    : options_(WithLoans(std::move(options))),
+      outbox_(options_.outbox),
+      pacer_(options_.layer_streaming, options_.clock) {
   if (options_.loans != nullptr) options_.loans->NotifyOnRoom([this] { OnLoanRoom(); });
 }
 
@@ -43,6 +45,10 @@ void SnapshotPublisher::CloseLocked(const absl::Status& status) {
 void SnapshotPublisher::OnLayers(const context::SnapshotPtr& building, int layers_ready) {
   absl::MutexLock lock(&mutex_);
   if (close_) return;
+  const int layers = building->header.layout.layers;
+  const bool leave = pacer_.OnLayers(building->header.id.version, layers_ready, layers);
+  if (layers_ready == layers && options_.on_streamed) options_.on_streamed(pacer_.mode());
+  if (!leave) return;
   outbox_.OnLayers(building, layers_ready);
   Pump();
 }
@@ -81,13 +87,26 @@ std::optional<grpc::ByteBuffer> SnapshotPublisher::NextMessage() {
     const v1::SubscribeContextsResponse notice = *std::exchange(notice_, std::nullopt);
     return Serialize(notice);
   }
-  const std::optional<OutboxItem> item = outbox_.Next();
+  outbox_.SetHeld(held_version_.load(std::memory_order_acquire));
+  pacer_.OnChunkBegun();
+  std::optional<OutboxItem> item = outbox_.Next();
   if (!item && outbox_.borrower_gone() && !close_) {
     close_ = absl::UnavailableError("the consumer's shared-memory connection has ended");
     outbox_.Clear();
   }
   if (!item) return std::nullopt;
+  Time(*item);
   return Serialize(*item, options_.outbox.session_name);
+}
+
+void SnapshotPublisher::Time(OutboxItem& item) {
+  chunk_in_flight_ =
+      std::holds_alternative<OutboxChunk>(item) || std::holds_alternative<OutboxSharedLayers>(item);
+  if (const auto* header = std::get_if<OutboxHeader>(&item)) {
+    pacer_.OnHeader(header->snapshot->header.id.version);
+  } else if (auto* trailer = std::get_if<OutboxTrailer>(&item)) {
+    pacer_.OnTrailer(trailer->snapshot->header.id.version, &trailer->trailer.timings);
+  }
 }
 
 void SnapshotPublisher::Pump() {
@@ -123,6 +142,7 @@ void SnapshotPublisher::OnWriteDone(bool ok) {
   RunAndTellRoom([this, ok]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     writing_ = false;
     message_.Clear();
+    if (std::exchange(chunk_in_flight_, false)) pacer_.OnChunkTaken();
     if (!ok) CloseLocked(absl::CancelledError("the consumer is gone"));
     Pump();
   });

@@ -17,6 +17,7 @@
 #include "automot/v1/reasoning_service.pb.h"
 #include "services/reasoning/snapshot_outbox.h"
 #include "services/reasoning/snapshot_sink.h"
+#include "services/reasoning/transfer_pacer.h"
 
 namespace automot::reasoning {
 
@@ -30,8 +31,12 @@ class SnapshotPublisher final : public grpc::ServerWriteReactor<grpc::ByteBuffer
     SnapshotOutbox::Options outbox;                     // `lend` is the publisher's own
     std::shared_ptr<shared_memory::RegionLoans> loans;  // null: payload goes as chunks
     absl::Duration drain_deadline;
+    LayerStreaming::Setting layer_streaming = LayerStreaming::Setting::kAuto;
+    const Clock* clock = nullptr;   // outlives the publisher
     std::function<void()> on_room;  // a waiting snapshot has gone out
     std::function<void()> on_done;
+    std::function<void(LayerStreaming::Mode)>
+        on_streamed;  // of each refresh's layers, once computed
   };
 
   explicit SnapshotPublisher(Options options);
@@ -45,6 +50,9 @@ class SnapshotPublisher final : public grpc::ServerWriteReactor<grpc::ByteBuffer
 
   // SnapshotSink.
   void OnLayers(const context::SnapshotPtr& building, int layers_ready) override;
+  void OnHeld(uint64_t version) override {
+    held_version_.store(version, std::memory_order_release);
+  }
   bool HasRoom() const override { return has_room_.load(std::memory_order_acquire); }
   void OnSnapshot(context::SnapshotPtr snapshot) override;
   void OnRefreshFailed(uint64_t session, SessionTimeUs capture_time_us,
@@ -62,12 +70,16 @@ class SnapshotPublisher final : public grpc::ServerWriteReactor<grpc::ByteBuffer
   template <typename Work>
   void RunAndTellRoom(Work&& work);
   std::optional<grpc::ByteBuffer> NextMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Time(OutboxItem& item) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CloseLocked(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
   std::atomic<bool> has_room_{true};
+  std::atomic<uint64_t> held_version_{0};
   absl::Mutex mutex_;
   SnapshotOutbox outbox_ ABSL_GUARDED_BY(mutex_);
+  TransferPacer pacer_ ABSL_GUARDED_BY(mutex_);
+  bool chunk_in_flight_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<v1::SubscribeContextsResponse> notice_ ABSL_GUARDED_BY(mutex_);  // goes first
   std::optional<absl::Status> close_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

@@ -14,6 +14,9 @@ class SnapshotSink : public context::SnapshotReceiver {
   // begun so ends with OnSnapshot or OnRefreshFailed.
   virtual void OnLayers(const context::SnapshotPtr& building, int layers_ready) = 0;
 
+  // The consumer holds `version` complete and verified; 0: none. On any thread, never blocking.
+  virtual void OnHeld(uint64_t /*version*/) {}
+
   // False: a lossless session's next refresh waits until the engine is woken
   // (ReasoningEngine::Wake).
   virtual bool HasRoom() const = 0;

@@ -62,6 +62,19 @@ void PlaceToProto(const context::KvBuffer& kv, v1::SharedPlace* proto) {
   proto->set_length_bytes(kv.layout().total_bytes());
 }
 
+// A chunk of which the consumer has the bytes.
+grpc::ByteBuffer SerializeReuse(const OutboxChunk& item) {
+  v1::SubscribeContextsResponse message;
+  v1::SnapshotChunk* const chunk = message.mutable_chunk();
+  chunk->set_layer(item.chunk.layer);
+  chunk->set_values(item.chunk.tensor == context::TensorKind::kValue);
+  chunk->set_offset_bytes(item.chunk.offset_bytes);
+  chunk->set_hash(item.chunk.hash);
+  chunk->mutable_reuse()->set_version(item.reuse_version);
+  chunk->mutable_reuse()->set_length_bytes(item.chunk.bytes);
+  return Serialize(message);
+}
+
 struct Serializer {
   const std::string& session_name;
 
@@ -73,7 +86,9 @@ struct Serializer {
       PlaceToProto(item.snapshot->kv, message.mutable_header()->mutable_shared_place());
     return Serialize(message);
   }
-  grpc::ByteBuffer operator()(const OutboxChunk& item) const { return SerializeChunk(item); }
+  grpc::ByteBuffer operator()(const OutboxChunk& item) const {
+    return item.reuse_version > 0 ? SerializeReuse(item) : SerializeChunk(item);
+  }
   grpc::ByteBuffer operator()(const OutboxSharedLayers& item) const {
     v1::SubscribeContextsResponse message;
     for (const context::ChunkSpec& chunk : item.chunks) {

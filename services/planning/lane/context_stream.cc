@@ -2,6 +2,7 @@
 
 #include <grpcpp/support/proto_buffer_writer.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -173,6 +174,7 @@ void ContextStream::TakeAttached(const v1::Attached& attached) {
 void ContextStream::TakeHeader(const v1::SnapshotHeader& proto) {
   skipping_ = false;
   chunks_ = 0;
+  header_at_ = layer_at_ = clock_.Now();
   capture_time_us_ = proto.capture_time_us();
   lent_ = regions_ != nullptr && proto.has_shared_place();
   if (lent_) ++shared_uses_;
@@ -223,6 +225,7 @@ void ContextStream::TakeSharedLayers(const v1::SharedLayers& layers) {
     if (!status.ok()) {
       Refuse(status);
     } else {
+      layer_at_ = clock_.Now();
       events_.on_bytes(chunk.bytes);
       if (copying_) events_.on_copied(chunk.bytes);
     }
@@ -232,10 +235,14 @@ void ContextStream::TakeSharedLayers(const v1::SharedLayers& layers) {
 void ContextStream::TakeChunk(const ChunkMessage& message) {
   if (skipping_) return;
   ++chunks_;
-  if (absl::Status status = assembler_.Add(message.chunk, message.pieces); !status.ok()) {
-    return Refuse(status);
-  }
+  const bool reused = message.reuse_version != 0;
+  const absl::Status status =
+      reused ? assembler_.AddReused(message.chunk, message.reuse_version, held_.get())
+             : assembler_.Add(message.chunk, message.pieces);
+  if (!status.ok()) return Refuse(status);
+  layer_at_ = clock_.Now();
   events_.on_copied(message.chunk.bytes);
+  if (reused) events_.on_reused(message.chunk.bytes);
 }
 
 void ContextStream::TakeTrailer(const v1::SnapshotTrailer& proto) {
@@ -244,16 +251,23 @@ void ContextStream::TakeTrailer(const v1::SnapshotTrailer& proto) {
     return Refuse(absl::DataLossError(absl::StrCat("trailer.chunk_count is ", proto.chunk_count(),
                                                    "; ", chunks_, " chunks came")));
   }
-  const absl::StatusOr<context::SnapshotTrailer> trailer =
-      conversion::SnapshotTrailerFromProto(proto);
+  absl::StatusOr<context::SnapshotTrailer> trailer = conversion::SnapshotTrailerFromProto(proto);
   if (!trailer.ok()) return Refuse(trailer.status());
+  context::SnapshotTimings& timings = trailer->timings;
+  if (timings.layers_ms) {
+    // Two durations, each of one clock; the header's own way here counts as hidden.
+    const double here_ms = absl::ToDoubleMilliseconds(layer_at_ - header_at_);
+    timings.exposed_ms = std::max(0.0, here_ms - *timings.layers_ms);
+  }
   absl::StatusOr<context::SnapshotPtr> snapshot = assembler_.Finish(*trailer);
   if (!snapshot.ok()) return Refuse(snapshot.status());
+  if (regions_ == nullptr) held_ = *snapshot;
   events_.on_snapshot(*std::move(snapshot));
 }
 
 void ContextStream::Refuse(const absl::Status& why) {
   assembler_.Abort();
+  held_.reset();
   skipping_ = true;
   events_.on_failed(capture_time_us_, why, true);
 }

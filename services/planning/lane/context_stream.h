@@ -16,6 +16,7 @@
 #include "common/context/snapshot_assembler.h"
 #include "common/context/snapshot_channel.h"
 #include "common/shared_memory/region_client.h"
+#include "common/time/clock.h"
 #include "services/planning/lane/completion_thread.h"
 #include "services/planning/lane/subscribe_message.h"
 
@@ -35,6 +36,7 @@ class ContextStream final : public std::enable_shared_from_this<ContextStream> {
     std::function<void()> on_draining;
     std::function<void(std::size_t bytes)> on_bytes;
     std::function<void(std::size_t bytes)> on_copied;  // of keys and values, by this process
+    std::function<void(std::size_t bytes)> on_reused;  // copied from the snapshot before
     std::function<void(const absl::Status& why)> on_closed;
   };
 
@@ -52,6 +54,9 @@ class ContextStream final : public std::enable_shared_from_this<ContextStream> {
 
   // What the headers must say from now on.
   void SetEpisode(uint32_t episode) { expected_.episode = episode; }
+
+  // Version of the snapshot that chunks may refer to; 0: none.
+  uint64_t held_version() const { return held_ == nullptr ? 0 : held_->header.id.version; }
 
  private:
   void Read();
@@ -80,14 +85,19 @@ class ContextStream final : public std::enable_shared_from_this<ContextStream> {
   CompletionThread::Timer attach_timer_;
   grpc::ByteBuffer message_;
   grpc::Status final_status_;
-  absl::Status own_status_;            // why this side ended the call, where it did
-  SessionTimeUs capture_time_us_ = 0;  // of the snapshot in progress
-  uint32_t chunks_ = 0;                // of the snapshot in progress
-  bool skipping_ = false;              // refused: the rest of this snapshot is ignored
-  bool copying_ = true;                // the snapshot in progress
-  bool lent_ = false;                  // a use is in nobody's hands yet
-  uint64_t shared_uses_ = 0;           // that came with headers
-  std::size_t shared_limit_ = 0;       // snapshots that may be held
+  absl::Status own_status_;  // why this side ended the call, where it did
+  // Newest one verified, for chunks that refer to it; null after a refusal: the producer then sends
+  // everything. Always null in the shared-memory lane.
+  context::SnapshotPtr held_;
+  const MonotonicClock clock_;
+  absl::Duration header_at_, layer_at_;  // the header's and the newest chunk's arrival
+  SessionTimeUs capture_time_us_ = 0;    // of the snapshot in progress
+  uint32_t chunks_ = 0;                  // of the snapshot in progress
+  bool skipping_ = false;                // refused: the rest of this snapshot is ignored
+  bool copying_ = true;                  // the snapshot in progress
+  bool lent_ = false;                    // a use is in nobody's hands yet
+  uint64_t shared_uses_ = 0;             // that came with headers
+  std::size_t shared_limit_ = 0;         // snapshots that may be held
   shared_memory::PlaceRefusal place_refusal_ = shared_memory::PlaceRefusal::kNone;  // of the last
 };
 

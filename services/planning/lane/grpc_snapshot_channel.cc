@@ -213,6 +213,7 @@ context::LinkStats GrpcSnapshotChannel::stats() const {
   stats.snapshots_refused = counters_.refused.load(std::memory_order_relaxed);
   stats.bytes_received = counters_.bytes.load(std::memory_order_relaxed);
   stats.bytes_copied = counters_.copied.load(std::memory_order_relaxed);
+  stats.bytes_reused = counters_.reused.load(std::memory_order_relaxed);
   stats.reconnects = counters_.reconnects.load(std::memory_order_relaxed);
   return stats;
 }

@@ -110,6 +110,10 @@ ContextStream::Events SessionLink::StreamEvents() {
           [self](std::size_t bytes) {
             self->environment_.counters->copied.fetch_add(bytes, std::memory_order_relaxed);
           },
+      .on_reused =
+          [self](std::size_t bytes) {
+            self->environment_.counters->reused.fetch_add(bytes, std::memory_order_relaxed);
+          },
       .on_closed = [self](const absl::Status& why) { self->OnClosed(why); },
   };
 }
@@ -199,6 +203,7 @@ void SessionLink::Pump() {
   request->set_session(request_.session_name);
   request->set_episode(submission_->batch().observation->episode);
   request->set_epoch(request_.epoch);
+  request->set_held_version(stream_ == nullptr ? 0 : stream_->held_version());
   conversion::SlowObservationToProto(*submission_->batch().observation, submission_->batch().frames,
                                      request->mutable_observation());
   request->mutable_observation()->set_sequence(++sequence_);

@@ -36,7 +36,7 @@ struct LinkTimeouts {
 // Counters of all links of a channel.
 struct LinkCounters {
   std::atomic<uint64_t> submitted{0}, superseded{0}, dropped{0}, received{0}, refused{0}, bytes{0},
-      copied{0}, reconnects{0};
+      copied{0}, reused{0}, reconnects{0};
   std::atomic<int> up{0}, draining{0};
 };
 

@@ -33,6 +33,13 @@ constexpr uint32_t kHashTag =
 constexpr uint32_t kDataTag =
     Tag(v1::SnapshotChunk::kDataFieldNumber, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
 
+constexpr uint32_t kReuseTag =
+    Tag(v1::SnapshotChunk::kReuseFieldNumber, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+constexpr uint32_t kReuseVersionTag =
+    Tag(v1::ChunkReuse::kVersionFieldNumber, WireFormatLite::WIRETYPE_VARINT);
+constexpr uint32_t kReuseLengthTag =
+    Tag(v1::ChunkReuse::kLengthBytesFieldNumber, WireFormatLite::WIRETYPE_VARINT);
+
 bool ReadPayload(CodedInputStream& in, ChunkMessage* message) {
   uint32_t left = 0;
   if (!in.ReadVarint32(&left) || left > kMaxPayloadBytes) return false;
@@ -51,6 +58,29 @@ bool ReadPayload(CodedInputStream& in, ChunkMessage* message) {
   return true;
 }
 
+constexpr uint64_t kMaxReuseBytes = uint64_t{16} << 20;  // context_snapshot.proto
+
+// A reference to version 0 is none at all.
+bool ReadReuse(CodedInputStream& in, ChunkMessage* message) {
+  int length = 0;
+  if (!in.ReadVarintSizeAsInt(&length)) return false;
+  const CodedInputStream::Limit limit = in.PushLimit(length);
+  while (const uint32_t tag = in.ReadTag()) {
+    bool read = false;
+    if (tag == kReuseVersionTag) {
+      read = in.ReadVarint64(&message->reuse_version);
+    } else if (tag == kReuseLengthTag) {
+      read = in.ReadVarint64(&message->chunk.bytes) && message->chunk.bytes <= kMaxReuseBytes;
+    } else {
+      read = WireFormatLite::SkipField(&in, tag);
+    }
+    if (!read) return false;
+  }
+  if (!in.ConsumedEntireMessage() || in.BytesUntilLimit() != 0) return false;
+  in.PopLimit(limit);
+  return message->reuse_version != 0;
+}
+
 bool ReadField(CodedInputStream& in, uint32_t tag, ChunkMessage* message) {
   uint64_t number = 0;
   switch (tag) {
@@ -66,6 +96,8 @@ bool ReadField(CodedInputStream& in, uint32_t tag, ChunkMessage* message) {
       return in.ReadLittleEndian64(&message->chunk.hash);
     case kDataTag:
       return ReadPayload(in, message);
+    case kReuseTag:
+      return ReadReuse(in, message);
     default:
       return WireFormatLite::SkipField(&in, tag);
   }
@@ -99,6 +131,8 @@ absl::StatusOr<SubscribeMessage> ParseSubscribeMessage(grpc::ByteBuffer& buffer)
     if (in.ReadTag() == kChunkTag) {
       ChunkMessage message;
       if (!ReadChunk(in, &message) || in.ReadTag() != 0) return Malformed();
+      // Bytes and a reference to bytes exclude each other.
+      if (message.reuse_version != 0 && !message.pieces.empty()) return Malformed();
       return SubscribeMessage(std::move(message));
     }
   }

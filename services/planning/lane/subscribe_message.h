@@ -17,6 +17,8 @@ namespace automot::planning {
 
 struct ChunkMessage {
   context::ChunkSpec chunk;
+  // Above 0: in place of a payload, the bytes of that version at the same place.
+  uint64_t reuse_version = 0;
   // The payload, in order; valid while the buffer lives.
   std::vector<std::span<const std::byte>> pieces;
 };

@@ -6,6 +6,7 @@
 #include "common/conversion/observation.h"
 #include "common/rpc/credentials.h"
 #include "common/shared_memory/region_server.h"
+#include "services/reasoning/layer_streaming.h"
 #include "services/reasoning/live_streams.h"
 #include "services/reasoning/reasoning_engine.h"
 
@@ -19,6 +20,8 @@ struct ReasoningContext {
   shared_memory::RegionServer* regions = nullptr;  // null: no shared-memory lane
   conversion::ObservationLimits limits;
   std::size_t chunk_bytes = context::kDefaultChunkBytes;
+  bool reuse_chunks = true;
+  LayerStreaming::Setting layer_streaming = LayerStreaming::Setting::kAuto;
   absl::Duration drain_deadline = absl::Seconds(20);
 };
 

@@ -17,6 +17,8 @@ absl::Status HandleSubmitObservation(const ReasoningContext& context,
       std::shared_ptr<context::SlowObservation> observation,
       conversion::SlowObservationFromProto(request.observation(), context.limits));
   observation->episode = request.episode();
+  // Before the refresh that the observation may begin.
+  context.engine->NoteHeld(request.session(), request.epoch(), request.held_version());
   AUTOMOT_ASSIGN_OR_RETURN(
       const uint64_t superseded,
       context.engine->SubmitByName(request.session(), request.epoch(), std::move(observation)));

@@ -123,18 +123,25 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* HandleSubscribeContexts(const Reason
   }
   if (!status.ok()) return new Refused(rpc::ToGrpcStatus(status));
 
+  static const MonotonicClock clock;
   context.streams->Begin();
-  auto* publisher = new SnapshotPublisher({.outbox = {.session_name = request.session(),
-                                                      .layers = subscription.request.want_layers,
-                                                      .chunk_bytes = context.chunk_bytes},
-                                           .loans = loans,
-                                           .drain_deadline = context.drain_deadline,
-                                           .on_room = [engine] { engine->Wake(); },
-                                           .on_done =
-                                               [engine, consumer, streams = context.streams] {
-                                                 engine->Detach(consumer);
-                                                 streams->End();
-                                               }});
+  auto* publisher = new SnapshotPublisher(
+      {.outbox = {.session_name = request.session(),
+                  .layers = subscription.request.want_layers,
+                  .chunk_bytes = context.chunk_bytes,
+                  // What is lent is not sent at all.
+                  .reuse = context.reuse_chunks && loans == nullptr},
+       .loans = loans,
+       .drain_deadline = context.drain_deadline,
+       .layer_streaming = context.layer_streaming,
+       .clock = &clock,
+       .on_room = [engine] { engine->Wake(); },
+       .on_done =
+           [engine, consumer, streams = context.streams] {
+             engine->Detach(consumer);
+             streams->End();
+           },
+       .on_streamed = [engine](LayerStreaming::Mode mode) { engine->NoteStreamed(mode); }});
   v1::Attached attached;
   attached.set_epoch(request.epoch());
   attached.set_model_revision(engine->status().expert.model_revision);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -130,6 +131,120 @@ TEST(SnapshotOutbox, DecisionsAloneAreHeaderAndTrailer) {
   outbox.OnSnapshot(snapshot);
   EXPECT_TRUE(std::holds_alternative<OutboxHeader>(*outbox.Next()));
   EXPECT_EQ(std::get<OutboxTrailer>(*outbox.Next()).chunk_count, 0U);
+}
+
+// Large enough to be referred to: rows of 256 bytes of keys and 128 of values.
+std::shared_ptr<context::ContextSnapshot> Wide(uint64_t version, int first_changed) {
+  auto snapshot = std::make_shared<context::ContextSnapshot>();
+  snapshot->header.id = {.session = 1, .episode = 1, .epoch = 1, .version = version};
+  snapshot->header.layout = {
+      .layers = kLayers, .tokens = 100, .kv_heads = 1, .k_head_dim = 64, .v_head_dim = 32};
+  snapshot->kv = *context::KvBuffer::Allocate(snapshot->header.layout);
+  for (int layer = 0; layer < kLayers; ++layer) {
+    for (const auto tensor : {context::TensorKind::kKey, context::TensorKind::kValue}) {
+      const auto bytes = snapshot->kv.Tensor(layer, tensor);
+      const std::size_t changed = first_changed * snapshot->header.layout.row_bytes(tensor);
+      std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(changed), bytes.end(),
+                static_cast<std::byte>(version));
+    }
+  }
+  return snapshot;
+}
+
+// Sends one snapshot; returns its chunks.
+std::vector<OutboxChunk> SendChunks(SnapshotOutbox& outbox,
+                                    const std::shared_ptr<context::ContextSnapshot>& snapshot) {
+  outbox.OnSnapshot(snapshot);
+  std::vector<OutboxChunk> chunks;
+  context::ManifestHasher hasher(snapshot->header, "car");
+  while (const auto item = outbox.Next()) {
+    if (const auto* chunk = std::get_if<OutboxChunk>(&*item)) {
+      chunks.push_back(*chunk);
+      hasher.Add(chunk->chunk);
+    } else if (const auto* trailer = std::get_if<OutboxTrailer>(&*item)) {
+      EXPECT_EQ(trailer->chunk_count, chunks.size());
+      EXPECT_EQ(trailer->trailer.digest, hasher.Finish(std::nullopt)) << "references are covered";
+    }
+  }
+  return chunks;
+}
+
+int References(const std::vector<OutboxChunk>& chunks) {
+  return static_cast<int>(std::count_if(chunks.begin(), chunks.end(),
+                                        [](const OutboxChunk& c) { return c.reuse_version > 0; }));
+}
+
+TEST(SnapshotOutboxReuse, RefersToTheLastSnapshotOnceTheConsumerHoldsIt) {
+  SnapshotOutbox outbox({.session_name = "car", .reuse = true});
+  EXPECT_EQ(References(SendChunks(outbox, Wide(1, 0))), 0);
+  EXPECT_EQ(References(SendChunks(outbox, Wide(2, 60))), 0) << "not said to be held yet";
+  outbox.SetHeld(2);
+  const auto chunks = SendChunks(outbox, Wide(3, 60));
+  ASSERT_EQ(chunks.size(), 12U);
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    const bool value = chunks[i].chunk.tensor == context::TensorKind::kValue;
+    const uint64_t shared = value ? 60 * 128 : 60 * 256;
+    EXPECT_EQ(chunks[i].reuse_version, i % 2 == 0 ? 2U : 0U);
+    EXPECT_EQ(chunks[i].chunk.offset_bytes, i % 2 == 0 ? 0U : shared);
+    EXPECT_EQ(chunks[i].chunk.bytes, i % 2 == 0 ? shared : (value ? 12'800U : 25'600U) - shared);
+  }
+  EXPECT_EQ(outbox.reused_bytes(), 3U * 60 * (256 + 128));
+}
+
+TEST(SnapshotOutboxReuse, SendsEverythingWhereTheConsumerHoldsAnotherOneOrNothing) {
+  SnapshotOutbox outbox({.session_name = "car", .reuse = true});
+  SendChunks(outbox, Wide(1, 60));
+  outbox.SetHeld(1);
+  EXPECT_EQ(References(SendChunks(outbox, Wide(2, 60))), 6);
+  EXPECT_EQ(References(SendChunks(outbox, Wide(3, 60))), 0) << "holds 1, the last sent is 2";
+  outbox.SetHeld(3);
+  outbox.SetHeld(0);  // it lost what it held
+  EXPECT_EQ(References(SendChunks(outbox, Wide(4, 60))), 0);
+  outbox.SetHeld(4);
+  const auto next_episode = Wide(5, 60);
+  next_episode->header.id.episode = 2;
+  EXPECT_EQ(References(SendChunks(outbox, next_episode)), 0);
+  outbox.SetHeld(5);
+  const auto quantised = Wide(6, 60);
+  quantised->header.id.episode = 2;
+  quantised->header.layout.element_type = context::ContextLayout::ElementType::kBFloat16;
+  quantised->kv = *context::KvBuffer::Allocate(quantised->header.layout);
+  EXPECT_EQ(References(SendChunks(outbox, quantised)), 0) << "rows of another shape";
+}
+
+TEST(SnapshotOutboxReuse, HoldsOneSnapshotMoreAndNoneWithoutReuse) {
+  for (const bool reuse : {false, true}) {
+    SnapshotOutbox outbox({.session_name = "car", .reuse = reuse});
+    std::weak_ptr<context::ContextSnapshot> first, second;
+    {
+      const auto snapshot = Wide(1, 0);
+      first = snapshot;
+      SendChunks(outbox, snapshot);
+    }
+    EXPECT_EQ(first.expired(), !reuse);
+    {
+      const auto snapshot = Wide(2, 0);
+      second = snapshot;
+      SendChunks(outbox, snapshot);
+    }
+    EXPECT_TRUE(first.expired());
+    outbox.Clear();
+    EXPECT_TRUE(second.expired());
+  }
+}
+
+TEST(SnapshotWire, AReferenceIsAMessageWithoutBytes) {
+  const OutboxChunk item{
+      .snapshot = Wide(3, 60), .chunk = {.layer = 2, .bytes = 4096, .hash = 5}, .reuse_version = 2};
+  grpc::ByteBuffer buffer = Serialize(item, "car");
+  grpc::Slice slice;
+  ASSERT_TRUE(buffer.DumpToSingleSlice(&slice).ok());
+  v1::SubscribeContextsResponse message;
+  ASSERT_TRUE(message.ParseFromArray(slice.begin(), static_cast<int>(slice.size())));
+  EXPECT_EQ(message.chunk().layer(), 2U);
+  EXPECT_EQ(message.chunk().reuse().version(), 2U);
+  EXPECT_EQ(message.chunk().reuse().length_bytes(), 4096U);
+  EXPECT_TRUE(message.chunk().data().empty());
 }
 
 TEST(SnapshotWire, ChunkIsAnOrdinaryMessageAndBorrowsItsBytes) {

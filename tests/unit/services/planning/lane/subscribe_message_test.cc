@@ -37,6 +37,32 @@ std::string Join(const ChunkMessage& message) {
   return joined;
 }
 
+TEST(SubscribeMessage, AReferenceHasAVersionALengthAndNoBytes) {
+  const auto parse = [](const v1::SubscribeContextsResponse& message) {
+    const std::string bytes = message.SerializeAsString();
+    grpc::ByteBuffer buffer = Cut(bytes, {});
+    return ParseSubscribeMessage(buffer);
+  };
+  v1::SubscribeContextsResponse sent = Chunk(0);
+  sent.mutable_chunk()->mutable_reuse()->set_version(7);
+  sent.mutable_chunk()->mutable_reuse()->set_length_bytes(9000);
+  const auto message = parse(sent);
+  ASSERT_TRUE(message.ok()) << message.status();
+  const auto* chunk = std::get_if<ChunkMessage>(&*message);
+  ASSERT_NE(chunk, nullptr);
+  EXPECT_EQ(chunk->reuse_version, 7U);
+  EXPECT_EQ(chunk->chunk.bytes, 9000U);
+  EXPECT_TRUE(chunk->pieces.empty());
+  sent.mutable_chunk()->set_data("bytes too");
+  EXPECT_FALSE(parse(sent).ok());
+  sent.mutable_chunk()->clear_data();
+  sent.mutable_chunk()->mutable_reuse()->set_length_bytes((uint64_t{16} << 20) + 1);
+  EXPECT_FALSE(parse(sent).ok()) << "beyond the contract";
+  sent.mutable_chunk()->mutable_reuse()->set_length_bytes(9000);
+  sent.mutable_chunk()->mutable_reuse()->set_version(0);
+  EXPECT_FALSE(parse(sent).ok()) << "no version";
+}
+
 TEST(SubscribeMessage, ChunkIsTheSameHoweverTheTransportCutsIt) {
   const v1::SubscribeContextsResponse sent = Chunk(5000);
   const std::string bytes = sent.SerializeAsString();
