@@ -1,4 +1,4 @@
-// Quantised contexts over the gRPC lane and in process.
+// Quantised contexts over both lanes between processes, and in process.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -41,7 +41,9 @@ class QuantisedLaneTest : public LaneTest {
   }
 };
 
-TEST_F(QuantisedLaneTest, ArrivesByteForByteWithItsScalesOverBothLanes) {
+INSTANTIATE_TEST_SUITE_P(Lanes, QuantisedLaneTest, BothLanes(), LaneName);
+
+TEST_P(QuantisedLaneTest, ArrivesByteForByteWithItsScalesOverEveryLane) {
   control_->layout.tokens = 700;
   StartReasoning();
   StartChannel();
@@ -68,7 +70,7 @@ TEST_F(QuantisedLaneTest, ArrivesByteForByteWithItsScalesOverBothLanes) {
   }
 }
 
-TEST_F(QuantisedLaneTest, LayersLeaveBeforeTheSnapshotIsComplete) {
+TEST_P(QuantisedLaneTest, LayersLeaveBeforeTheSnapshotIsComplete) {
   StartReasoning();
   StartChannel();
   fakes::RecordingReceiver receiver;
@@ -86,7 +88,7 @@ TEST_F(QuantisedLaneTest, LayersLeaveBeforeTheSnapshotIsComplete) {
   EXPECT_TRUE(receiver.WaitForSnapshots(1));
 }
 
-TEST_F(QuantisedLaneTest, AValueThatIsNotFiniteIsATypedFailureAndTheStreamGoesOn) {
+TEST_P(QuantisedLaneTest, AValueThatIsNotFiniteIsATypedFailureAndTheStreamGoesOn) {
   control_->finite_values = false;
   control_->layout.element_type = Element::kBFloat16;  // one random value in 256 is not finite
   StartReasoning();
@@ -101,7 +103,7 @@ TEST_F(QuantisedLaneTest, AValueThatIsNotFiniteIsATypedFailureAndTheStreamGoesOn
   EXPECT_TRUE(receiver.snapshots().empty());
 }
 
-TEST_F(QuantisedLaneTest, ATypeThatTheProducerCannotMakeIsRefusedByName) {
+TEST_P(QuantisedLaneTest, ATypeThatTheProducerCannotMakeIsRefusedByName) {
   StartReasoning();
   StartChannel();
   fakes::RecordingReceiver receiver;
@@ -116,7 +118,7 @@ TEST_F(QuantisedLaneTest, ATypeThatTheProducerCannotMakeIsRefusedByName) {
 }
 
 // A lossless session's refreshes wait for the quantiser as they wait for the stream.
-TEST_F(QuantisedLaneTest, LosslessSessionsGetEverySnapshot) {
+TEST_P(QuantisedLaneTest, LosslessSessionsGetEverySnapshot) {
   StartReasoning();
   fakes::RecordingReceiver receiver;
   context::AttachRequest request = Asking(1, 1, Element::kInt8);

@@ -8,6 +8,7 @@ namespace {
 
 class ReuseLaneTest : public LaneTest {
  protected:
+  context::Lane lane() const override { return context::Lane::kGrpc; }
   void SetUp() override {
     control_->layout = {
         .layers = 3, .tokens = 700, .kv_heads = 4, .k_head_dim = 128, .v_head_dim = 80};
