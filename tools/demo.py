@@ -33,6 +33,11 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
         "--checkpoint", type=Path, help="checkpoint folder [a small random one is made]"
     )
     parser.add_argument("--two-processes", action="store_true", help="reasoning and planning apart")
+    parser.add_argument(
+        "--lane",
+        choices=("in_process", "shared_memory", "grpc"),
+        help="demand a lane for contexts [in_process, with --two-processes the best one]",
+    )
     parser.add_argument("--seconds", type=float, default=60.0, help="simulated time to drive [60]")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first episode [0]")
     parser.add_argument(
@@ -53,6 +58,10 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     automot_drive.parse_arguments(rest)  # A wrong option ends here, before anything is started.
     if options.fault and options.pace != "realtime":
         parser.error("--fault needs --pace realtime: a stepped session waits for its context")
+    if options.lane == "in_process" and (options.two_processes or options.fault):
+        parser.error("--lane in_process is one process: not with --two-processes or --fault")
+    if options.lane in ("shared_memory", "grpc"):
+        options.two_processes = True
     if options.fault and not options.two_processes:
         print("--fault acts on the reasoning process: running with --two-processes", flush=True)
         options.two_processes = True
@@ -168,6 +177,7 @@ def run_two_processes(options: argparse.Namespace, rest: list[str]) -> int:
     common = ["--checkpoint", str(options.checkpoint), "--metrics-address", any_port]
     reasoning_command = [str(options.bin_dir / "automot-reasoning"), *common]
     planning_command = [str(options.bin_dir / "automot-planning"), *common, "--address", any_port]
+    planning_command += ["--context-lane", options.lane or "auto"]
     with service([*reasoning_command, "--address", any_port], out / "reasoning.log") as reasoning:
         address = reasoning.addresses["reasoning"]
         planning_command += ["--reasoning-address", address]

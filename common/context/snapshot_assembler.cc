@@ -56,7 +56,10 @@ absl::Status SnapshotAssembler::Refuse(AssemblyRefusal refusal, absl::Status sta
   return status;
 }
 
-void SnapshotAssembler::Abort() { progress_.reset(); }
+void SnapshotAssembler::Abort() {
+  progress_.reset();
+  last_refusal_ = AssemblyRefusal::kNone;
+}
 
 absl::Status SnapshotAssembler::Begin(const SnapshotHeader& header,
                                       const SnapshotExpectation& expected) {

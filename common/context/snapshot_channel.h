@@ -6,6 +6,7 @@
 // Attach, Submit and Detach never block on the peer. Receivers are called on link threads.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -76,6 +77,14 @@ struct AttachRequest {
   std::string model_revision;  // required revision; empty: any
 };
 
+// Why a lane between processes refused a snapshot, as metrics spell it: AssemblyRefusal's names,
+// then those of a place in shared memory, then what could not be read at all.
+inline constexpr std::array kLinkRefusals = {
+    "header",        "no_buffer",   "unexpected",     "chunk_bounds", "duplicate_chunk",
+    "missing_chunk", "chunk_hash",  "incomplete",     "decision",     "digest",
+    "reuse_unknown", "reuse_place", "unknown_region", "bad_region",   "stale_generation",
+    "out_of_bounds", "malformed"};
+
 // Monotonic counters since the channel was made, except where said.
 struct LinkStats {
   LinkState state = LinkState::kDown;  // now
@@ -83,7 +92,8 @@ struct LinkStats {
   uint64_t observations_superseded = 0;  // replaced by a newer one before refresh work began
   uint64_t observations_dropped = 0;     // bound reached, even for history
   uint64_t snapshots_received = 0;
-  uint64_t snapshots_refused = 0;  // assembly or verification failed
+  uint64_t snapshots_refused = 0;                         // assembly or verification failed
+  std::array<uint64_t, kLinkRefusals.size()> refusals{};  // the same, by reason
   uint64_t bytes_received = 0;
   uint64_t bytes_copied = 0;  // of keys and values, by the receiver
   uint64_t bytes_reused = 0;  // of chunks that the consumer had already

@@ -74,6 +74,12 @@ inline constexpr MetricName kLinkReceivedBytesTotal{
 inline constexpr MetricName kLinkReusedBytesTotal{
     "automot_link_reused_bytes_total",
     "Bytes of snapshots that were not sent because the one before had them."};
+inline constexpr MetricName kLinkCopiedBytesTotal{
+    "automot_link_copied_bytes_total",
+    "Bytes of keys and values that this process copied on their way from the reasoning link."};
+inline constexpr MetricName kLinkRefusalsTotal{
+    "automot_link_refusals_total",
+    "Snapshots refused while they were received and verified, by reason."};
 inline constexpr MetricName kLinkObservationsTotal{
     "automot_link_observations_total", "Observations handed to the reasoning link, by outcome."};
 inline constexpr MetricName kForwardFailuresTotal{

@@ -9,6 +9,7 @@
 #include "common/runtime/program_exit.h"
 #include "common/runtime/termination.h"
 #include "common/status/status_macros.h"
+#include "services/planning/lane/lane_choice.h"
 #include "services/planning/planning_flags.h"
 #include "services/planning/planning_metrics_prometheus.h"
 
@@ -44,6 +45,8 @@ absl::Status Serve(PlanningProgramFlags& flags, const std::string& isa,
       metrics::MetricsServer::Start({flags.shared.metrics_address, flags.shared.tls.insecure},
                                     &registry));
   AUTOMOT_ASSIGN_OR_RETURN(const auto expert, LoadTorchActionExpert(flags.planning.expert));
+  AUTOMOT_ASSIGN_OR_RETURN(const LaneChoice choice, ChooseLane(flags.wanted_lane, flags.lane));
+  flags.lane.lane = choice.lane;
   AUTOMOT_ASSIGN_OR_RETURN(const auto channel, GrpcSnapshotChannel::Create(flags.lane));
   AUTOMOT_ASSIGN_OR_RETURN(
       const auto engine,

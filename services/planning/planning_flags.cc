@@ -44,6 +44,15 @@ void AddLaneFlags(CLI::App& app, PlanningProgramFlags& flags) {
                  "Reasoning services, comma-separated; each session keeps to one while it lives")
       ->delimiter(',')
       ->default_str("127.0.0.1:50052");
+  app.add_option_function<std::string>(
+         "--context-lane",
+         [&flags](const std::string& lane) {
+           if (lane == "grpc") flags.wanted_lane = context::Lane::kGrpc;
+           if (lane == "shared_memory") flags.wanted_lane = context::Lane::kSharedMemory;
+         },
+         "How contexts come from the reasoning services: grpc, shared_memory, or auto "
+         "(shared memory where a trial at start passes) [auto]")
+      ->check(CLI::IsMember({"auto", "grpc", "shared_memory"}));
   app.add_option("--reasoning-tls-ca", flags.lane_tls.ca_file,
                  "PEM CA of the reasoning services; empty: plain text");
   app.add_option("--reasoning-tls-cert", flags.lane_tls.certificate_file,

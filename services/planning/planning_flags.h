@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -31,6 +32,7 @@ struct PlanningProgramFlags {
   ServerFlags shared;
   GrpcSnapshotChannelOptions lane;  // without credentials
   rpc::ChannelTlsOptions lane_tls;
+  std::optional<context::Lane> wanted_lane;  // empty: the best that passes its trial
 };
 
 // Prints help and exits where asked to. INVALID_ARGUMENT in one line naming the flag.

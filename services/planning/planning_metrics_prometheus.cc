@@ -91,6 +91,8 @@ PrometheusPlanningMetrics::Link::Link(metrics::Registry* registry)
       received_bytes(
           registry->AddPolled(names::kLinkReceivedBytesTotal, PolledFamily::Type::kCounter)),
       reused_bytes(registry->AddPolled(names::kLinkReusedBytesTotal, PolledFamily::Type::kCounter)),
+      copied_bytes(registry->AddPolled(names::kLinkCopiedBytesTotal, PolledFamily::Type::kCounter)),
+      refusals(registry->AddPolled(names::kLinkRefusalsTotal, PolledFamily::Type::kCounter)),
       observations(
           registry->AddPolled(names::kLinkObservationsTotal, PolledFamily::Type::kCounter)),
       transitions(registry->AddCounters(names::kLinkTransitionsTotal,
@@ -165,6 +167,17 @@ void PrometheusPlanningMetrics::SetSources(const Sources& sources) {
   });
   poll(link_.reused_bytes, sources.link_stats, [](const context::LinkStats& stats) -> Samples {
     return {{{}, static_cast<double>(stats.bytes_reused)}};
+  });
+  poll(link_.copied_bytes, sources.link_stats, [](const context::LinkStats& stats) -> Samples {
+    return {{{}, static_cast<double>(stats.bytes_copied)}};
+  });
+  poll(link_.refusals, sources.link_stats, [](const context::LinkStats& stats) {
+    Samples samples;
+    for (std::size_t i = 0; i < stats.refusals.size(); ++i) {
+      samples.push_back(
+          {{{"reason", context::kLinkRefusals.at(i)}}, static_cast<double>(stats.refusals.at(i))});
+    }
+    return samples;
   });
   poll(link_.observations, sources.link_stats, [](const context::LinkStats& stats) -> Samples {
     return {{{{"outcome", "submitted"}}, static_cast<double>(stats.observations_submitted)},

@@ -97,6 +97,8 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
     metrics::PolledFamily* const reconnects;
     metrics::PolledFamily* const received_bytes;
     metrics::PolledFamily* const reused_bytes;
+    metrics::PolledFamily* const copied_bytes;
+    metrics::PolledFamily* const refusals;
     metrics::PolledFamily* const observations;
     metrics::CounterFamily* const transitions;
     metrics::CounterFamily* const forward_failures;

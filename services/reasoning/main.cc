@@ -15,6 +15,7 @@
 #include "common/runtime/termination.h"
 #include "services/reasoning/reasoning_flags.h"
 #include "services/reasoning/reasoning_metrics.h"
+#include "services/reasoning/shared_memory_setup.h"
 
 namespace {
 
@@ -24,7 +25,7 @@ using automot::reasoning::ReasoningServer;
 
 constexpr char kProgram[] = "automot-reasoning";
 
-int Run(const automot::reasoning::ReasoningProgramFlags& flags, const std::string& isa,
+int Run(automot::reasoning::ReasoningProgramFlags& flags, const std::string& isa,
         automot::TerminationSignals& signals) {
   auto factory = automot::reasoning::TorchExpertFactory(flags.reasoning.expert);
   if (!factory.ok()) return EndProgram(kProgram, automot::kExitBadUsage, factory.status());
@@ -37,6 +38,9 @@ int Run(const automot::reasoning::ReasoningProgramFlags& flags, const std::strin
   if (!metrics_server.ok()) {
     return EndProgram(kProgram, automot::kExitFailed, metrics_server.status());
   }
+  const absl::Status shared = automot::reasoning::SetUpSharedMemory(
+      flags.reasoning.shared_memory_socket, flags.reasoning.engine, flags.reasoning.server);
+  if (!shared.ok()) return EndProgram(kProgram, automot::kExitFailed, shared);
   ReasoningEngine engine(flags.reasoning.engine, *std::move(factory), &clock, &events);
   AUTOMOT_LOG(kInfo, "start",
               {{"program", kProgram},
@@ -65,7 +69,7 @@ int main(int argc, char** argv) {
   automot::rpc::PrepareProcessForSnapshots();
   const std::string isa = automot::LimitOneDnnIsa();
   automot::TerminationSignals signals;
-  const auto flags = automot::reasoning::ParseReasoningFlags(argc, argv);
+  auto flags = automot::reasoning::ParseReasoningFlags(argc, argv);
   if (!flags.ok()) return EndProgram(kProgram, automot::kExitBadUsage, flags.status());
   automot::logging::SetLevel(automot::logging::ParseLevel(flags->shared.log_level).value());
   return Run(*flags, isa, signals);

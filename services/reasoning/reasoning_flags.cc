@@ -28,6 +28,16 @@ void AddReasoningFlags(CLI::App& app, ReasoningFlags& flags) {
                  "Sessions that planning services may attach")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
+  app.add_option(
+         "--shared-memory-socket", flags.shared_memory_socket,
+         "Unix socket of the shared-memory lane: a path, auto (in a private folder), or off")
+      ->capture_default_str();
+  app.add_option("--shared-memory-user", flags.server.shared_memory.allowed_users,
+                 "User id let in at that socket beside this process's own; repeatable");
+  app.add_option("--shared-memory-snapshots", flags.server.shared_memory.limits.snapshots,
+                 "Snapshots in shared memory that one session's consumer may hold")
+      ->check(CLI::Range(3, 1024))
+      ->capture_default_str();
   app.add_option("--max-message-bytes", flags.server.max_message_bytes, "Largest request")
       ->check(CLI::Range(1 << 16, 1 << 30))
       ->capture_default_str();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "common/runtime/program_flags.h"
@@ -15,6 +16,7 @@ struct ReasoningFlags {
   TorchExpertOptions expert;
   ReasoningOptions engine;
   ReasoningServerOptions server;
+  std::string shared_memory_socket = "auto";
 };
 
 // What only the reasoning service has; automot-serve takes these too. The structs outlive the

@@ -12,6 +12,7 @@
 #include "common/status/status_macros.h"
 #include "services/planning/planning_metrics_prometheus.h"
 #include "services/reasoning/reasoning_metrics.h"
+#include "services/reasoning/shared_memory_setup.h"
 #include "services/serve/serve_flags.h"
 
 namespace {
@@ -36,8 +37,7 @@ void LogStart(const serve::ServeFlags& flags, const planning::PlanningEngine& en
                {"onednn_max_cpu_isa", isa}});
 }
 
-absl::Status Serve(const serve::ServeFlags& flags, const std::string& isa,
-                   TerminationSignals& signals) {
+absl::Status Serve(serve::ServeFlags& flags, const std::string& isa, TerminationSignals& signals) {
   const MonotonicClock clock;
   metrics::Registry registry;
   metrics::AddProcessMetrics(&registry);
@@ -50,6 +50,8 @@ absl::Status Serve(const serve::ServeFlags& flags, const std::string& isa,
   AUTOMOT_ASSIGN_OR_RETURN(auto factory, reasoning::TorchExpertFactory(flags.reasoning.expert));
   AUTOMOT_ASSIGN_OR_RETURN(const auto expert,
                            planning::LoadTorchActionExpert(flags.planning.expert));
+  AUTOMOT_RETURN_IF_ERROR(reasoning::SetUpSharedMemory(
+      flags.reasoning.shared_memory_socket, flags.reasoning.engine, flags.reasoning.server));
   reasoning::ReasoningEngine reasoning_engine(flags.reasoning.engine, std::move(factory), &clock,
                                               &reasoning_events);
   // One process, one life: it serves when both experts can.
@@ -90,7 +92,7 @@ int main(int argc, char** argv) {
   automot::rpc::PrepareProcessForSnapshots();
   const std::string isa = automot::LimitOneDnnIsa();
   TerminationSignals signals;
-  const auto flags = serve::ParseServeFlags(argc, argv);
+  auto flags = serve::ParseServeFlags(argc, argv);
   if (!flags.ok()) return EndProgram(kProgram, kExitBadUsage, flags.status());
   logging::SetLevel(logging::ParseLevel(flags->shared.log_level).value());
   const absl::Status status = Serve(*flags, isa, signals);

@@ -19,6 +19,7 @@ absl::StatusOr<ServeFlags> ParseServeFlags(int argc, char** argv) {
   app.add_option("--reasoning-address", flags.reasoning.server.address,
                  "Where the reasoning service listens; port 0 picks one")
       ->capture_default_str();
+  flags.reasoning.shared_memory_socket = "off";  // its own planner needs none
   planning::AddPlanningFlags(app, flags.planning);
   reasoning::AddReasoningFlags(app, flags.reasoning);
   AddServerFlags(app, flags.shared);

@@ -151,7 +151,7 @@ void ContextStream::TakeEvent(const v1::SubscribeContextsResponse& message) {
       const v1::RefreshFailed& failed = message.refresh_failed();
       return events_.on_failed(
           failed.capture_time_us(),
-          absl::Status(static_cast<absl::StatusCode>(failed.code()), failed.message()), false);
+          absl::Status(static_cast<absl::StatusCode>(failed.code()), failed.message()), "");
     }
     case v1::SubscribeContextsResponse::kSharedLayers:
       return TakeSharedLayers(message.shared_layers());
@@ -176,6 +176,7 @@ void ContextStream::TakeHeader(const v1::SnapshotHeader& proto) {
   chunks_ = 0;
   header_at_ = layer_at_ = clock_.Now();
   capture_time_us_ = proto.capture_time_us();
+  place_refusal_ = shared_memory::PlaceRefusal::kNone;
   lent_ = regions_ != nullptr && proto.has_shared_place();
   if (lent_) ++shared_uses_;
   const absl::Status begun = Begin(proto);
@@ -266,10 +267,21 @@ void ContextStream::TakeTrailer(const v1::SnapshotTrailer& proto) {
 }
 
 void ContextStream::Refuse(const absl::Status& why) {
+  const std::string_view refusal = RefusalName();
   assembler_.Abort();
   held_.reset();
   skipping_ = true;
-  events_.on_failed(capture_time_us_, why, true);
+  events_.on_failed(capture_time_us_, why, refusal);
+}
+
+std::string_view ContextStream::RefusalName() const {
+  if (place_refusal_ != shared_memory::PlaceRefusal::kNone) {
+    return shared_memory::ToString(place_refusal_);
+  }
+  const context::AssemblyRefusal refusal = assembler_.last_refusal();
+  const bool assembled =
+      refusal != context::AssemblyRefusal::kNone && refusal != context::AssemblyRefusal::kReplaced;
+  return assembled ? context::ToString(refusal) : "malformed";
 }
 
 }  // namespace automot::planning

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -29,9 +30,10 @@ class ContextStream final : public std::enable_shared_from_this<ContextStream> {
   struct Events {
     std::function<void(const v1::Attached&)> on_attached;
     std::function<void(context::SnapshotPtr)> on_snapshot;
-    // The stream goes on: the old snapshot keeps serving. `refused`: assembly or verification
-    // failed here.
-    std::function<void(SessionTimeUs capture_time_us, const absl::Status& why, bool refused)>
+    // The stream goes on: the old snapshot keeps serving. `refusal`: why assembly or verification
+    // failed here, one of kLinkRefusals; empty where the producer failed.
+    std::function<void(SessionTimeUs capture_time_us, const absl::Status& why,
+                       std::string_view refusal)>
         on_failed;
     std::function<void()> on_draining;
     std::function<void(std::size_t bytes)> on_bytes;
@@ -72,6 +74,7 @@ class ContextStream final : public std::enable_shared_from_this<ContextStream> {
   void TakeHeader(const v1::SnapshotHeader& proto);
   void TakeTrailer(const v1::SnapshotTrailer& proto);
   void Refuse(const absl::Status& why);
+  std::string_view RefusalName() const;
 
   CompletionThread* const thread_;
   context::SnapshotAssembler assembler_;

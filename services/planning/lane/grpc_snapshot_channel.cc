@@ -212,6 +212,9 @@ context::LinkStats GrpcSnapshotChannel::stats() const {
   stats.snapshots_received = counters_.received.load(std::memory_order_relaxed);
   stats.snapshots_refused = counters_.refused.load(std::memory_order_relaxed);
   stats.bytes_received = counters_.bytes.load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < stats.refusals.size(); ++i) {
+    stats.refusals.at(i) = counters_.refusals.at(i).load(std::memory_order_relaxed);
+  }
   stats.bytes_copied = counters_.copied.load(std::memory_order_relaxed);
   stats.bytes_reused = counters_.reused.load(std::memory_order_relaxed);
   stats.reconnects = counters_.reconnects.load(std::memory_order_relaxed);

@@ -95,10 +95,8 @@ ContextStream::Events SessionLink::StreamEvents() {
             self->pass_.Run([&] { self->receiver_->OnSnapshot(std::move(snapshot)); });
           },
       .on_failed =
-          [self](SessionTimeUs time, const absl::Status& why, bool refused) {
-            if (refused) {
-              self->environment_.counters->refused.fetch_add(1, std::memory_order_relaxed);
-            }
+          [self](SessionTimeUs time, const absl::Status& why, std::string_view refusal) {
+            if (!refusal.empty()) self->environment_.counters->CountRefusal(refusal);
             self->ReportFailure(time, why);
           },
       .on_draining = [self] { self->SetState(context::LinkState::kDraining, absl::OkStatus()); },

@@ -5,10 +5,13 @@
 
 #include <grpcpp/channel.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <memory>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -35,9 +38,18 @@ struct LinkTimeouts {
 
 // Counters of all links of a channel.
 struct LinkCounters {
+  std::array<std::atomic<uint64_t>, context::kLinkRefusals.size()> refusals{};
   std::atomic<uint64_t> submitted{0}, superseded{0}, dropped{0}, received{0}, refused{0}, bytes{0},
       copied{0}, reused{0}, reconnects{0};
   std::atomic<int> up{0}, draining{0};
+
+  void CountRefusal(std::string_view reason) {
+    refused.fetch_add(1, std::memory_order_relaxed);
+    const auto at = std::find(context::kLinkRefusals.begin(), context::kLinkRefusals.end(), reason);
+    if (at == context::kLinkRefusals.end()) return;
+    refusals.at(static_cast<std::size_t>(at - context::kLinkRefusals.begin()))
+        .fetch_add(1, std::memory_order_relaxed);
+  }
 };
 
 // What a session keeps from one attachment to the next. Thread-safe under its own mutex.

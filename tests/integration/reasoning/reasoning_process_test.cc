@@ -7,6 +7,7 @@
 #include <random>
 
 #include "common/checkpoint/checkpoint.h"
+#include "common/context/chunk_hash.h"
 #include "services/planning/lane/grpc_snapshot_channel.h"
 #include "tests/fakes/recording_receiver.h"
 #include "tests/fakes/slow_observations.h"
@@ -52,11 +53,12 @@ context::SlowObservationPtr ObservationAt(SessionTimeUs time) {
   return observation;
 }
 
-class ReasoningProcessTest : public ::testing::Test {
+class ReasoningProcessTest : public ::testing::TestWithParam<context::Lane> {
  protected:
   void StartChannel(const std::string& address) {
     planning::GrpcSnapshotChannelOptions options;
     options.addresses = {address};
+    options.lane = GetParam();
     options.ping_interval = absl::Seconds(1);
     options.ping_timeout = absl::Milliseconds(300);
     options.timeouts.first_retry = absl::Milliseconds(20);
@@ -93,7 +95,26 @@ class ReasoningProcessTest : public ::testing::Test {
   std::unique_ptr<planning::GrpcSnapshotChannel> channel_;
 };
 
-TEST_F(ReasoningProcessTest, StoppedProcessIsNoticedAndServesAgainWhenItGoesOn) {
+INSTANTIATE_TEST_SUITE_P(Lanes, ReasoningProcessTest,
+                         ::testing::Values(context::Lane::kGrpc, context::Lane::kSharedMemory),
+                         [](const auto& lane) { return context::ToString(lane.param); });
+
+// What was computed in another process is read in place, and outlives that process.
+TEST_P(ReasoningProcessTest, BytesOutliveTheirProducer) {
+  Program program(Arguments("127.0.0.1:0"));
+  StartChannel(AddressOf(program));
+  ServeOneSnapshot(1'000'000);
+  const context::SnapshotPtr held = receiver_.snapshots().back();
+  const uint64_t hash = context::HashChunk(held->kv.bytes());
+  const bool shared = GetParam() == context::Lane::kSharedMemory;
+  EXPECT_EQ(channel_->stats().bytes_copied, shared ? 0U : held->kv.layout().payload_bytes());
+  program.Signal(SIGKILL);
+  EXPECT_EQ(program.Wait(), -SIGKILL);
+  ASSERT_TRUE(receiver_.WaitForLink(context::LinkState::kDown));
+  EXPECT_EQ(context::HashChunk(held->kv.bytes()), hash);
+}
+
+TEST_P(ReasoningProcessTest, StoppedProcessIsNoticedAndServesAgainWhenItGoesOn) {
   Program program(Arguments("127.0.0.1:0"));
   StartChannel(AddressOf(program));
   ServeOneSnapshot(1'000'000);
@@ -106,7 +127,7 @@ TEST_F(ReasoningProcessTest, StoppedProcessIsNoticedAndServesAgainWhenItGoesOn) 
   EXPECT_EQ(program.Wait(), 0);
 }
 
-TEST_F(ReasoningProcessTest, KilledProcessIsServedByItsSuccessor) {
+TEST_P(ReasoningProcessTest, KilledProcessIsServedByItsSuccessor) {
   std::string address;
   {
     Program program(Arguments("127.0.0.1:0"));
@@ -124,8 +145,9 @@ TEST_F(ReasoningProcessTest, KilledProcessIsServedByItsSuccessor) {
 
 // The long form of ProducerKilledTest: whole processes, killed by the kernel at a byte of their
 // stream.
-TEST_F(ReasoningProcessTest, LongProcessesKilledAtRandomBytesCostNoReadAndTheSessionRecovers) {
+TEST_P(ReasoningProcessTest, LongProcessesKilledAtRandomBytesCostNoReadAndTheSessionRecovers) {
   if (!LongTests()) GTEST_SKIP() << "minutes: tools/dev.sh test --long";
+  if (GetParam() != context::Lane::kGrpc) GTEST_SKIP() << "bytes that are cut are the gRPC lane's";
   auto program = std::make_unique<Program>(Arguments("127.0.0.1:0"));
   proxy_.Serve(AddressOf(*program));
   StartChannel(proxy_.address());
@@ -161,9 +183,15 @@ TEST_F(ReasoningProcessTest, LongProcessesKilledAtRandomBytesCostNoReadAndTheSes
   EXPECT_EQ(owner_.planner_errors(), 0U);
 }
 
-TEST_F(ReasoningProcessTest, BadFlagsEndWithOneLineAndAStatus) {
+TEST(ReasoningProgramTest, BadFlagsEndWithOneLineAndAStatus) {
   EXPECT_EQ(Program({"--checkpoint", kCheckpoint, "--publish-decisions", "maybe"}).Wait(), 2);
   EXPECT_EQ(Program({"--address", "127.0.0.1:0"}).Wait(), 2);
+  std::vector<std::string> unreachable = Arguments("127.0.0.1:0");
+  unreachable.insert(unreachable.end(), {"--shared-memory-user", "1"});
+  EXPECT_EQ(Program(unreachable).Wait(), 1) << "others cannot reach the private folder";
+  std::vector<std::string> taken = Arguments("127.0.0.1:0");
+  taken.insert(taken.end(), {"--shared-memory-socket", "/proc/version"});
+  EXPECT_EQ(Program(taken).Wait(), 1) << "that is no socket";
   EXPECT_EQ(Program({"--checkpoint", kCheckpoint, "--address", "0.0.0.0:0"}).Wait(), 1);
   std::vector<std::string> nowhere = Arguments("127.0.0.1:0");
   nowhere[1] = "/nowhere";

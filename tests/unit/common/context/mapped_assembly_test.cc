@@ -3,10 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "common/context/kv_buffer_pool.h"
 #include "common/context/snapshot_assembler.h"
+#include "common/context/snapshot_channel.h"
 #include "tests/unit/common/context/snapshot_fixture.h"
 
 namespace automot::context {
@@ -134,6 +136,18 @@ TEST_F(MappedAssemblyTest, AnotherLayoutThanTheMappingsIsRefused) {
   EXPECT_TRUE(absl::IsInvalidArgument(assembler_.BeginMapped(header, expected, Mapped(), true)));
   EXPECT_TRUE(absl::IsInvalidArgument(
       assembler_.BeginMapped(SmallHeader(), SmallExpectation(), KvBuffer(), true)));
+}
+
+TEST(LinkRefusals, NameEveryRefusalOfTheAssembler) {
+  int named = 0;
+  for (uint8_t i = 1; std::string_view(ToString(static_cast<AssemblyRefusal>(i))) != "unknown";
+       ++i) {
+    const std::string_view name = ToString(static_cast<AssemblyRefusal>(i));
+    if (name == "replaced") continue;  // counted only, and no refusal of the new one
+    EXPECT_NE(std::ranges::find(kLinkRefusals, name), kLinkRefusals.end()) << name;
+    ++named;
+  }
+  EXPECT_GE(named, 12);
 }
 
 }  // namespace
