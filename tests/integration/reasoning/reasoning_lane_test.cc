@@ -65,6 +65,27 @@ TEST_P(LaneTest, LayersLeaveBeforeTheDecisionAndNothingIsVisibleUntilIt) {
   ASSERT_TRUE(receiver.WaitForSnapshots(1));
 }
 
+TEST_P(LaneTest, ATransferSaysWhatItTookAndWhatOfItWasExposed) {
+  control_->layout.tokens = 700;
+  StartReasoning();
+  StartChannel();
+  fakes::RecordingReceiver remote, inside;
+  ASSERT_TRUE(channel_->Attach(Request(1, 1), &remote).ok());
+  ASSERT_TRUE(remote.WaitForLink(context::LinkState::kUp));
+  ASSERT_TRUE(SubmitAt(1, 0).ok());
+  ASSERT_TRUE(remote.WaitForSnapshots(1));
+  const context::SnapshotTimings& timings = remote.snapshots()[0]->timings;
+  EXPECT_GT(timings.transfer_ms, 0.0);
+  EXPECT_TRUE(timings.layers_ms.has_value());
+  EXPECT_GE(timings.exposed_ms, 0.0);
+  ASSERT_TRUE(process_->engine().Attach(Request(2, 1), &inside).ok());
+  ASSERT_TRUE(process_->engine().Submit(fakes::SlowObservationAt(2, 0, 1)).ok());
+  ASSERT_TRUE(inside.WaitForSnapshots(1));
+  EXPECT_EQ(inside.snapshots()[0]->timings.transfer_ms, 0.0);
+  EXPECT_EQ(inside.snapshots()[0]->timings.exposed_ms, 0.0);
+  process_->engine().Detach(2);
+}
+
 TEST_P(LaneTest, HistoryReachesTheProducerInTimeForTheGrid) {
   StartReasoning();
   StartChannel();

@@ -228,6 +228,7 @@ TEST_F(SnapshotReuseTest, AReferenceToAnotherPlaceOrOtherBytesIsRefusedByType) {
 TEST_F(SnapshotReuseTest, DamagedStreamsNeverPublishOtherBytes) {
   const auto next = Successor(*base_, 8, 30);
   const auto other = Successor(*base_, 6, 40);
+  const auto same_name = Successor(*base_, base_->header.id.version, 20);  // and other bytes
   const std::vector<Piece> good = Pieces(*base_, *next);
   const SnapshotTrailer trailer = TrailerOf(*next, good);
   int refused = 0;
@@ -262,8 +263,8 @@ TEST_F(SnapshotReuseTest, DamagedStreamsNeverPublishOtherBytes) {
         piece.spec.tensor = TensorKind::kValue;
         break;
     }
-    const ContextSnapshot* const bases[] = {base_.get(), other.get(), nullptr};
-    const ContextSnapshot* base = bases[random() % 3];
+    const ContextSnapshot* const bases[] = {base_.get(), other.get(), same_name.get(), nullptr};
+    const ContextSnapshot* base = bases[random() % 4];
     absl::Status status = Begin(*next);
     for (const Piece& sent : pieces) {
       if (status.ok() && sent.spec.offset_bytes + sent.spec.bytes <=
