@@ -99,6 +99,8 @@ int RunProducer(const std::string& lane) {
   Producer producer(shares ? context::KvBufferPool::Backing::kSharedRegion
                            : context::KvBufferPool::Backing::kPrivate);
   reasoning::ReasoningServerOptions options{.address = "127.0.0.1:0"};
+  // One way in every refresh, so that refreshes compare.
+  options.layer_streaming = reasoning::LayerStreaming::Setting::kOn;
   if (shares) options.shared_memory.path = folder.socket();
   auto server = reasoning::ReasoningServer::Start(options, producer.engine().get());
   if (!server.ok()) throw std::runtime_error(std::string(server.status().message()));

@@ -213,6 +213,53 @@ TEST_F(FaultyProducerTest, SnapshotOfAnotherSessionIsRefused) {
   channel_->Detach(1);
 }
 
+// A reference can name anything: what is not held, or not the same bytes, is a refusal by type.
+TEST_F(FaultyProducerTest, WrongReferencesAreRefusedByTypeAndTheStreamGoesOn) {
+  const auto script_of = [](uint64_t version) {
+    std::vector<v1::SubscribeContextsResponse> script;
+    uint32_t chunks = 0;
+    for (const WireMessage& message : GoodMessages(version)) {
+      chunks += std::holds_alternative<WireChunk>(message) ? 1 : 0;
+      script.push_back(ToWire(message, chunks));
+    }
+    return script;
+  };
+  const auto refer = [](v1::SubscribeContextsResponse& message, uint64_t version) {
+    v1::SnapshotChunk* const chunk = message.mutable_chunk();
+    chunk->mutable_reuse()->set_length_bytes(chunk->data().size());
+    chunk->mutable_reuse()->set_version(version);
+    chunk->clear_data();
+  };
+  std::vector<v1::SubscribeContextsResponse> script = script_of(1);
+  auto second = script_of(2), third = script_of(3), fourth = script_of(4), fifth = script_of(5);
+  refer(second.at(1), 7);  // never sent
+  refer(third.at(1), 1);   // held before the refusal, and no longer
+  refer(fifth.at(1), 4);   // held, with other bytes
+  for (const auto& more : {second, third, fourth, fifth}) {
+    script.insert(script.end(), more.begin(), more.end());
+  }
+  producer_.Play(script);
+  fakes::RecordingReceiver receiver;
+  ASSERT_TRUE(channel_
+                  ->Attach({.session = 1,
+                            .episode = 1,
+                            .epoch = kEpoch,
+                            .session_name = kSession,
+                            .model_revision = kRevision},
+                           &receiver)
+                  .ok());
+  ASSERT_TRUE(receiver.WaitForLinkTimes(context::LinkState::kDown, 1));
+  ASSERT_EQ(receiver.snapshots().size(), 2U);
+  for (const auto& snapshot : receiver.snapshots()) ExpectExact(*snapshot);
+  EXPECT_EQ(receiver.snapshots()[1]->header.id.version, 4U);
+  ASSERT_EQ(receiver.failures().size(), 3U);
+  EXPECT_TRUE(absl::IsFailedPrecondition(receiver.failures()[0])) << receiver.failures()[0];
+  EXPECT_TRUE(absl::IsFailedPrecondition(receiver.failures()[1])) << receiver.failures()[1];
+  EXPECT_TRUE(absl::IsDataLoss(receiver.failures()[2])) << receiver.failures()[2];
+  EXPECT_EQ(channel_->stats().bytes_reused, 0U);
+  channel_->Detach(1);
+}
+
 TEST_F(FaultyProducerTest, SeededFaultsNeverPublishOtherBytes) {
   constexpr uint64_t kSeeds = 60;
   int published = 0;
