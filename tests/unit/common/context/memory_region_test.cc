@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -61,6 +62,25 @@ TEST(MemoryRegion, BytesOutliveTheProducersMapping) {
   const auto mapped = MappedRegion::Map(Copy(region->descriptor()), kBytes).value();
   region.reset();
   EXPECT_EQ(mapped->bytes()[0], std::byte{7});
+}
+
+TEST(MappedRegion, ReadingItTakesNoPageFault) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the sanitizer's own memory is faulted in as this one is read";
+#endif
+  constexpr std::size_t kLarge = std::size_t{8} << 20;
+  const auto region = MemoryRegion::Create(kLarge, true).value();
+  const auto mapped = MappedRegion::Map(Copy(region->descriptor()), kLarge).value();
+  const std::byte* const bytes = mapped->bytes().data();
+  rusage before = {}, after = {};
+  std::byte seen{0};
+  getrusage(RUSAGE_THREAD, &before);
+  for (std::size_t at = 0; at < kLarge; at += 4096) {
+    seen |= *static_cast<const volatile std::byte*>(bytes + at);
+  }
+  getrusage(RUSAGE_THREAD, &after);
+  EXPECT_EQ(after.ru_minflt - before.ru_minflt + after.ru_majflt - before.ru_majflt, 0);
+  EXPECT_EQ(seen, std::byte{0});
 }
 
 TEST(MappedRegion, RefusesAFileThatCouldChangeUnderIt) {

@@ -1,6 +1,10 @@
 // What is lent, given back, refused and retired between a producer and its consumers.
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <thread>
@@ -12,6 +16,41 @@ namespace {
 
 using context::KvBuffer;
 using context::TensorKind;
+
+RegionMessage Await(int socket) {
+  while (true) {
+    auto received = Receive(socket);
+    if (!received.ok()) return {};
+    if (*received) return (*received)->message;
+    std::this_thread::yield();
+  }
+}
+
+// The consumer's process: says its token, then borrows and keeps what it is told about.
+[[noreturn]] void Consume(int parent, const std::string& path) {
+  const auto step = [&](RegionMessage message) {
+    if (!Send(parent, message).ok()) _exit(1);
+  };
+  step({.kind = RegionMessageKind::kReady});  // not connected yet
+  auto client = RegionClient::Connect({.path = path});
+  if (!client.ok()) _exit(2);
+  RegionMessage token = {.kind = RegionMessageKind::kProbe};
+  std::copy((*client)->token().begin(), (*client)->token().end(), token.token.begin());
+  step(token);
+  std::vector<KvBuffer> held;
+  while (true) {
+    const RegionMessage told = Await(parent);
+    PlaceRefusal refusal{};
+    auto borrowed = (*client)->Borrow(1,
+                                      {.region = told.region,
+                                       .generation = told.generation,
+                                       .length_bytes = kLayout.total_bytes()},
+                                      kLayout, &refusal);
+    if (!borrowed.ok()) _exit(3);
+    held.push_back(*std::move(borrowed));
+    step({.kind = RegionMessageKind::kReady});
+  }
+}
 
 TEST_F(LendingTest, BytesAreReadInPlace) {
   StartServer();
@@ -131,6 +170,52 @@ TEST_F(LendingTest, UsesThatNeverReachedTheConsumerComeBackWithItsSubscription) 
   Until([&] { return rooms.load() > 0; });
   EXPECT_EQ(loans->held(), 1U);
   EXPECT_EQ(other->held(), 1U);
+}
+
+// A consumer in a process of its own goes step by step, and is killed at one of them.
+TEST_F(LendingTest, AConsumerProcessKilledAtAnyStepCostsNobodyElseAnything) {
+  StartServer();
+  const auto healthy = Connect();
+  std::atomic<int> rooms{0};
+  const auto moving = Open(*healthy, [&] { ++rooms; });
+  for (int killed_at = 1; killed_at <= 5; ++killed_at) {
+    auto [ours, theirs] = LocalPair().value();
+    const pid_t consumer = fork();
+    if (consumer == 0) {
+      ours.Close();
+      Consume(theirs.get(), folder_.Path());
+    }
+    theirs.Close();
+    std::shared_ptr<RegionLoans> loans;
+    context::SnapshotPtr snapshot;
+    uint64_t lent = 0;
+    for (int step = 1; step <= killed_at; ++step) {
+      const RegionMessage said = Await(ours.get());
+      if (said.kind == RegionMessageKind::kProbe) {
+        loans = server_->Open(said.token_view(), 1).value();
+      }
+      if (step == killed_at || loans == nullptr) continue;
+      snapshot = Snapshot(static_cast<uint8_t>(step));
+      lent = UseOf(*snapshot).region;
+      ASSERT_EQ(loans->Lend(snapshot), LendOutcome::kLent);
+      const RegionUse use = UseOf(*snapshot);
+      ASSERT_TRUE(Send(ours.get(), {.kind = RegionMessageKind::kRelease,
+                                    .region = use.region,
+                                    .generation = use.generation})
+                      .ok());
+    }
+    snapshot.reset();
+    kill(consumer, SIGKILL);
+    waitpid(consumer, nullptr, 0);
+    Until([&] { return server_->stats().consumers == 1; });
+    const auto after = Snapshot(0xEE);
+    EXPECT_NE(UseOf(*after).region, lent) << "it may have been read until the end";
+    rooms = 0;
+    ASSERT_EQ(moving->Lend(after), LendOutcome::kLent);
+    PlaceRefusal refusal{};
+    ASSERT_TRUE(healthy->Borrow(moving->number(), UseOf(*after), kLayout, &refusal).ok());
+    Until([&] { return moving->held() == 0; });
+  }
 }
 
 TEST_F(LendingTest, ReleasesSurviveAProducerThatDoesNotRead) {
