@@ -121,6 +121,12 @@ inline constexpr MetricName kVisionCacheHitsTotal{
 inline constexpr MetricName kRefreshesStreamedTotal{
     "automot_refreshes_streamed_total",
     "Refreshes whose layers were sent to a consumer, one by one or together."};
+inline constexpr MetricName kSnapshotsReplacedTotal{
+    "automot_snapshots_replaced_total",
+    "Complete snapshots that gave way to a newer one before any of it was sent."};
+inline constexpr MetricName kSharedMemoryLoansTotal{
+    "automot_shared_memory_loans_total",
+    "Attempts to lend a snapshot to a consumer of shared memory, by outcome."};
 inline constexpr MetricName kSlowObservationsTotal{"automot_slow_observations_total",
                                                    "Observations accepted by reasoning."};
 inline constexpr MetricName kSlowObservationsSupersededTotal{

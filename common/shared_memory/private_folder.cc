@@ -1,13 +1,18 @@
 #include "common/shared_memory/private_folder.h"
 
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/shared_memory/local_socket.h"
 
 namespace automot::shared_memory {
 namespace {
@@ -20,6 +25,25 @@ std::string FolderPath() {
   const char* const temporary = std::getenv("TMPDIR");
   const bool set = temporary != nullptr && temporary[0] == '/';
   return absl::StrCat(set ? temporary : "/tmp", "/automot-serve-", geteuid());
+}
+
+// The process in "<name>-<process>.socket", or 0.
+pid_t ProcessOf(const std::string& file) {
+  const std::size_t dash = file.rfind('-'), dot = file.rfind(".socket");
+  int process = 0;
+  if (dash == std::string::npos || dot == std::string::npos || dash > dot) return 0;
+  return absl::SimpleAtoi(file.substr(dash + 1, dot - dash - 1), &process) ? process : 0;
+}
+
+// A killed process leaves its socket behind. Both must agree that it is gone: the process may be
+// one of another container that shares the folder.
+void RemoveDeadSockets(const std::string& folder) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const pid_t process = ProcessOf(entry.path().filename().string());
+    if (process <= 0 || kill(process, 0) == 0 || errno != ESRCH) continue;
+    if (!ConnectLocal(entry.path().string()).ok()) unlink(entry.path().c_str());
+  }
 }
 
 }  // namespace
@@ -37,6 +61,7 @@ absl::StatusOr<std::string> PrivateSocketPath(const std::string& name) {
     return absl::FailedPreconditionError(
         absl::StrCat(folder, " must be a folder of user ", geteuid(), " with mode 700"));
   }
+  RemoveDeadSockets(folder);
   return absl::StrCat(folder, "/", name, "-", getpid(), ".socket");
 }
 

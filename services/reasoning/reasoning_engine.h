@@ -104,6 +104,8 @@ class ReasoningEngine final : public context::SnapshotChannel, private WorkSourc
   void NoteHeld(const std::string& name, uint64_t epoch, uint64_t version);
   // A sink sent a refresh's layers in `mode`.
   void NoteStreamed(LayerStreaming::Mode mode) { events_->OnStreamed(mode); }
+  void NoteReplaced() { events_->OnReplaced(); }
+  void NoteLoan(bool lent) { events_->OnLoan(lent); }
   // A sink has room again.
   void Wake();
 

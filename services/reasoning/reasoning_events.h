@@ -39,6 +39,10 @@ class ReasoningEvents {
                                 const absl::Status& /*why*/) {}
   // The layers of a refresh left one by one, or together.
   virtual void OnStreamed(LayerStreaming::Mode /*mode*/) {}
+  // A complete snapshot gave way to a newer one before its consumer was sent any of it.
+  virtual void OnReplaced() {}
+  // A snapshot was lent to a consumer of shared memory, or has to wait until that has room.
+  virtual void OnLoan(bool /*lent*/) {}
   // A refresh ended, and this is what snapshots take now.
   virtual void OnMemory(const context::KvBufferPool::Stats& /*pool*/) {}
   // A scene question ended: refused, or after `seconds` from its arrival.

@@ -23,7 +23,10 @@ PrometheusReasoningEvents::Refreshes::Refreshes(metrics::Registry* registry)
       decision_failures(registry->AddCounters(names::kDecisionFailuresTotal)),
       vision_cache_hits(registry->AddCounters(names::kVisionCacheHitsTotal)),
       streamed(
-          registry->AddCounters(names::kRefreshesStreamedTotal, {{"mode", {"layers", "whole"}}})) {}
+          registry->AddCounters(names::kRefreshesStreamedTotal, {{"mode", {"layers", "whole"}}})),
+      replaced(registry->AddCounters(names::kSnapshotsReplacedTotal)),
+      loans(registry->AddCounters(names::kSharedMemoryLoansTotal,
+                                  {{"outcome", {"lent", "waits"}}})) {}
 
 PrometheusReasoningEvents::Sessions::Sessions(metrics::Registry* registry)
     : attached(registry->AddGauges(names::kAttachments)),
@@ -153,6 +156,10 @@ void PrometheusReasoningEvents::OnStreamed(LayerStreaming::Mode mode) {
   const bool layers = mode == LayerStreaming::Mode::kLayers;
   AUTOMOT_LOG(kDebug, "layer_streaming_changed", {{"mode", layers ? "layers" : "whole"}});
 }
+
+void PrometheusReasoningEvents::OnReplaced() { refreshes_.replaced->At().Add(); }
+
+void PrometheusReasoningEvents::OnLoan(bool lent) { refreshes_.loans->At({lent ? 0U : 1U}).Add(); }
 
 void PrometheusReasoningEvents::OnMemory(const context::KvBufferPool::Stats& pool) {
   const std::lock_guard lock(memory_mutex_);

@@ -32,6 +32,8 @@ class PrometheusReasoningEvents final : public ReasoningEvents {
   void OnRefreshFailed(const context::AttachRequest& owner, const absl::Status& why) override;
   void OnDecisionFailed(const context::AttachRequest& owner, const absl::Status& why) override;
   void OnStreamed(LayerStreaming::Mode mode) override;
+  void OnReplaced() override;
+  void OnLoan(bool lent) override;
   void OnMemory(const context::KvBufferPool::Stats& pool) override;
   void OnAnswered(double seconds, const absl::Status& status) override;
 
@@ -45,6 +47,8 @@ class PrometheusReasoningEvents final : public ReasoningEvents {
     metrics::CounterFamily* const decision_failures;
     metrics::CounterFamily* const vision_cache_hits;
     metrics::CounterFamily* const streamed;
+    metrics::CounterFamily* const replaced;
+    metrics::CounterFamily* const loans;
   };
   struct Sessions {
     explicit Sessions(metrics::Registry* registry);

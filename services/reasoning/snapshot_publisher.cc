@@ -16,8 +16,11 @@ SnapshotPublisher::SnapshotPublisher(Options options)
 
 SnapshotPublisher::Options SnapshotPublisher::WithLoans(Options options) {
   if (options.loans != nullptr) {
-    options.outbox.lend = [loans = options.loans](const context::SnapshotPtr& snapshot) {
-      return loans->Lend(snapshot);
+    options.outbox.lend = [loans = options.loans,
+                           on_loan = options.on_loan](const context::SnapshotPtr& snapshot) {
+      const auto outcome = loans->Lend(snapshot);
+      if (on_loan) on_loan(outcome == shared_memory::LendOutcome::kLent);
+      return outcome;
     };
   }
   return options;
@@ -56,7 +59,9 @@ void SnapshotPublisher::OnLayers(const context::SnapshotPtr& building, int layer
 void SnapshotPublisher::OnSnapshot(context::SnapshotPtr snapshot) {
   absl::MutexLock lock(&mutex_);
   if (close_) return;
+  const uint64_t replaced = outbox_.replaced();
   outbox_.OnSnapshot(snapshot);
+  if (outbox_.replaced() != replaced && options_.on_replaced) options_.on_replaced();
   Pump();
 }
 

@@ -36,7 +36,9 @@ class SnapshotPublisher final : public grpc::ServerWriteReactor<grpc::ByteBuffer
     std::function<void()> on_room;  // a waiting snapshot has gone out
     std::function<void()> on_done;
     std::function<void(LayerStreaming::Mode)>
-        on_streamed;  // of each refresh's layers, once computed
+        on_streamed;                         // of each refresh's layers, once computed
+    std::function<void()> on_replaced;       // by a newer snapshot, before any of it was sent
+    std::function<void(bool lent)> on_loan;  // of each attempt to lend
   };
 
   explicit SnapshotPublisher(Options options);

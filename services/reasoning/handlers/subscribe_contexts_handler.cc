@@ -141,7 +141,9 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* HandleSubscribeContexts(const Reason
              engine->Detach(consumer);
              streams->End();
            },
-       .on_streamed = [engine](LayerStreaming::Mode mode) { engine->NoteStreamed(mode); }});
+       .on_streamed = [engine](LayerStreaming::Mode mode) { engine->NoteStreamed(mode); },
+       .on_replaced = [engine] { engine->NoteReplaced(); },
+       .on_loan = [engine](bool lent) { engine->NoteLoan(lent); }});
   v1::Attached attached;
   attached.set_epoch(request.epoch());
   attached.set_model_revision(engine->status().expert.model_revision);

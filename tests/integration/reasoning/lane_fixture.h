@@ -22,7 +22,8 @@ class ReasoningProcess {
   // `socket`: of the shared-memory lane; empty: none.
   ReasoningProcess(std::shared_ptr<fakes::FakeExpertControl> control, const std::string& address,
                    reasoning::ReasoningOptions options = {}, const std::string& socket = "",
-                   const shared_memory::LoanLimits& limits = {}) {
+                   const shared_memory::LoanLimits& limits = {},
+                   reasoning::ReasoningEvents* events = reasoning::ReasoningEvents::None()) {
     options.pool.prefault = false;
     if (!socket.empty()) options.pool.backing = context::KvBufferPool::Backing::kSharedRegion;
     engine_ = std::make_unique<reasoning::ReasoningEngine>(
@@ -31,7 +32,7 @@ class ReasoningProcess {
           return absl::StatusOr<std::unique_ptr<reasoning::UnderstandingExpert>>(
               std::make_unique<fakes::FakeUnderstandingExpert>(control));
         },
-        &clock_);
+        &clock_, events);
     EXPECT_TRUE(engine_->WaitUntilReady(absl::Seconds(30)).ok());
     auto server =
         reasoning::ReasoningServer::Start({.address = address,
@@ -61,7 +62,7 @@ class LaneTest : public ::testing::TestWithParam<context::Lane> {
       return std::make_unique<ReasoningProcess>(control_, address, options);
     }
     const std::string socket = folder_.folder() + "/" + std::to_string(++sockets_);
-    return std::make_unique<ReasoningProcess>(control_, address, options, socket, limits_);
+    return std::make_unique<ReasoningProcess>(control_, address, options, socket, limits_, events_);
   }
   void StartReasoning(const std::string& address = "127.0.0.1:0",
                       reasoning::ReasoningOptions options = {}) {
@@ -103,7 +104,8 @@ class LaneTest : public ::testing::TestWithParam<context::Lane> {
 
   const shared_memory::SocketFolder folder_;
   int sockets_ = 0;
-  shared_memory::LoanLimits limits_;  // of shared memory
+  shared_memory::LoanLimits limits_;                                         // of shared memory
+  reasoning::ReasoningEvents* events_ = reasoning::ReasoningEvents::None();  // of shared memory
   std::shared_ptr<fakes::FakeExpertControl> control_ = std::make_shared<fakes::FakeExpertControl>();
   std::unique_ptr<ReasoningProcess> process_;
   std::unique_ptr<planning::GrpcSnapshotChannel> channel_;

@@ -16,6 +16,12 @@ namespace {
 
 using context::SnapshotPtr;
 
+struct LoanEvents final : reasoning::ReasoningEvents {
+  void OnReplaced() override { ++replaced; }
+  void OnLoan(bool was_lent) override { ++(was_lent ? lent : waits); }
+  std::atomic<int> replaced{0}, lent{0}, waits{0};
+};
+
 class SharedMemoryLaneTest : public LaneTest {
  protected:
   context::Lane lane() const override { return context::Lane::kSharedMemory; }
@@ -130,6 +136,8 @@ TEST_F(SharedMemoryLaneTest, AConsumerThatHoldsOnGetsCopiesAndIsNeverStarved) {
 
 TEST_F(SharedMemoryLaneTest, AFrozenConsumerIsBoundedAndTheOthersGoOn) {
   limits_.snapshots = 3;
+  LoanEvents events;
+  events_ = &events;
   StartReasoning();
   StartChannel();
   const Frozen frozen = FrozenConsumer("frozen");
@@ -144,6 +152,11 @@ TEST_F(SharedMemoryLaneTest, AFrozenConsumerIsBoundedAndTheOthersGoOn) {
   // Of the frozen one: its loans, one before the header and the newest. Of the other: all it keeps.
   EXPECT_LE(process_->engine().pool_stats().lent_buffers,
             limits_.snapshots + 2 + limits_.snapshots + 1);
+  // Of the frozen one's: three lent, one waiting, the newest waiting; all between gave way.
+  EXPECT_GE(events.replaced, 30 - 3 - 2 - 1);
+  EXPECT_GE(events.lent, 30 + 3);
+  EXPECT_GT(events.waits, 0);
+  process_.reset();
 }
 
 TEST_F(SharedMemoryLaneTest, WhatIsHeldAfterTheEndIsNeverWrittenAgain) {

@@ -1,12 +1,15 @@
 #include "common/shared_memory/private_folder.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <string>
 
+#include "common/shared_memory/local_socket.h"
 #include "tests/unit/common/shared_memory/socket_folder.h"
 
 namespace automot::shared_memory {
@@ -29,6 +32,23 @@ TEST_F(PrivateFolderTest, IsMadeForItsUserAlone) {
   ASSERT_EQ(stat(Ours().c_str(), &found), 0);
   EXPECT_EQ(found.st_mode & 0777U, 0700U);
   EXPECT_EQ(PrivateSocketPath("reasoning").value(), *path) << "again";
+}
+
+TEST_F(PrivateFolderTest, SocketsOfDeadProcessesAreRemovedAndNoOthers) {
+  const std::string ours = PrivateSocketPath("reasoning").value();
+  const auto listener = ListenLocal(ours, 0600);
+  ASSERT_TRUE(listener.ok());
+  const pid_t child = fork();
+  if (child == 0) _exit(ListenLocal(PrivateSocketPath("dead").value(), 0600).ok() ? 0 : 1);
+  waitpid(child, nullptr, 0);
+  const std::string dead = Ours() + "/dead-" + std::to_string(child) + ".socket";
+  const std::string foreign = Ours() + "/notes.txt";
+  ASSERT_GE(UniqueDescriptor(open(foreign.c_str(), O_CREAT | O_WRONLY, 0600)).get(), 0);
+  ASSERT_EQ(access(dead.c_str(), F_OK), 0);
+  ASSERT_TRUE(PrivateSocketPath("reasoning").ok());
+  EXPECT_NE(access(dead.c_str(), F_OK), 0);
+  EXPECT_EQ(access(ours.c_str(), F_OK), 0);
+  EXPECT_EQ(access(foreign.c_str(), F_OK), 0);
 }
 
 TEST_F(PrivateFolderTest, WhatOthersCanEnterIsRefused) {
