@@ -51,17 +51,19 @@ verb_build() {
 
 # ctest's summary comes last: it says what passed, and names what did not.
 verb_test() {
-  local long=0 lint_env python_env
+  local long=0 lint_env python_env egodriver_env
   [ "${1:-}" = --long ] && long=1
   verb_setup
   install_debian debian-test.txt
   lint_env=$(python_environment lint "$ROOT/tools/requirements/lint.txt")
   python_env=$(python_environment test "$ROOT/tools/requirements/test.txt")
+  egodriver_env=$(python_environment egodriver "$ROOT/tools/requirements/egodriver.txt" --no-deps)
   export PATH="$PATH:$lint_env/bin"
   export AUTOMOT_LONG_TESTS=$long
   sanitized_tests tsan
   sanitized_tests asan
-  configure_release -DAUTOMOT_TEST_PYTHON="$python_env/bin/python" -DAUTOMOT_LINT_PYTHON="$lint_env/bin/python"
+  configure_release -DAUTOMOT_TEST_PYTHON="$python_env/bin/python" -DAUTOMOT_LINT_PYTHON="$lint_env/bin/python" \
+    -DAUTOMOT_EGODRIVER_PYTHON="$egodriver_env/bin/python"
   build release
   if [ "$long" = 1 ]; then verb_fuzz 60; fi
   step "Running all tests"

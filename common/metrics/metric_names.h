@@ -149,6 +149,20 @@ inline constexpr MetricName kAskSeconds{"automot_ask_seconds",
                                         "Wall time of a scene question, waiting included."};
 inline constexpr MetricName kAsksTotal{"automot_asks_total", "Scene questions by status code."};
 
+// The egodriver service.
+inline constexpr MetricName kEgodriverRpcSeconds{
+    "automot_egodriver_rpc_seconds",
+    "Wall time of an egodriver call from its arrival to its answer, by method."};
+inline constexpr MetricName kEgodriverRpcsTotal{"automot_egodriver_rpcs_total",
+                                                "Egodriver calls by method and status code."};
+inline constexpr MetricName kEgodriverRollouts{
+    "automot_egodriver_rollouts", "Rollouts that run, and those held until there is room."};
+inline constexpr MetricName kEgodriverRolloutsEndedTotal{"automot_egodriver_rollouts_ended_total",
+                                                         "Rollouts that ended, by how."};
+inline constexpr MetricName kEgodriverDriveRetriesTotal{
+    "automot_egodriver_drive_retries_total",
+    "Drives that the planning queue had no room for, and that were asked for again."};
+
 // The process: the names that Prometheus' own client libraries use.
 inline constexpr MetricName kProcessCpuSecondsTotal{"process_cpu_seconds_total",
                                                     "User and system CPU time spent."};

@@ -9,6 +9,8 @@
 #include "common/runtime/program_exit.h"
 #include "common/runtime/termination.h"
 #include "common/status/status_macros.h"
+#include "services/egodriver/egodriver_metrics_prometheus.h"
+#include "services/egodriver/egodriver_port.h"
 #include "services/planning/lane/lane_choice.h"
 #include "services/planning/planning_flags.h"
 #include "services/planning/planning_metrics_prometheus.h"
@@ -33,13 +35,14 @@ void LogStart(const PlanningFlags& flags, const PlanningEngine& engine, const st
                {"onednn_max_cpu_isa", isa}});
 }
 
-absl::Status Serve(PlanningProgramFlags& flags, const std::string& isa,
-                   TerminationSignals& signals) {
+absl::Status Serve(PlanningProgramFlags& flags, const egodriver::EgodriverFlags& egodriver_flags,
+                   const std::string& isa, TerminationSignals& signals) {
   AUTOMOT_ASSIGN_OR_RETURN(flags.lane.credentials, rpc::ChannelCredentialsFor(flags.lane_tls));
   const MonotonicClock clock;
   metrics::Registry registry;
   metrics::AddProcessMetrics(&registry);
   PrometheusPlanningMetrics metrics(&registry, &clock);
+  egodriver::PrometheusEgodriverMetrics egodriver_metrics(&registry);
   AUTOMOT_ASSIGN_OR_RETURN(
       const auto metrics_server,
       metrics::MetricsServer::Start({flags.shared.metrics_address, flags.shared.tls.insecure},
@@ -57,8 +60,11 @@ absl::Status Serve(PlanningProgramFlags& flags, const std::string& isa,
                  [&] { return engine->memory_stats(); }});
   const rpc::ClientAllowList allow_list(flags.shared.tls);
   const PlanningContext context{engine.get(), &clock, &metrics, &allow_list};
-  AUTOMOT_ASSIGN_OR_RETURN(const auto server,
-                           PlanningServer::Start(flags.planning.server, context));
+  AUTOMOT_ASSIGN_OR_RETURN(
+      const egodriver::EgodriverPort egodriver,
+      egodriver::EgodriverPort::Create(egodriver_flags, context, &egodriver_metrics));
+  AUTOMOT_ASSIGN_OR_RETURN(const auto server, PlanningServer::Start(flags.planning.server, context,
+                                                                    egodriver.extension()));
   LogStart(flags.planning, *engine, isa);
   metrics.SetReady(true);
   AnnounceListening({{"planning", server->address()}, {"metrics", metrics_server->address()}});
@@ -74,9 +80,11 @@ int main(int argc, char** argv) {
   automot::rpc::PrepareProcessForSnapshots();
   const std::string isa = automot::LimitOneDnnIsa();
   TerminationSignals signals;
-  auto flags = ParsePlanningFlags(argc, argv);
+  egodriver::EgodriverFlags egodriver_flags;
+  auto flags = ParsePlanningFlags(argc, argv,
+                                  [&](CLI::App& app) { AddEgodriverFlags(app, egodriver_flags); });
   if (!flags.ok()) return EndProgram(kProgram, kExitBadUsage, flags.status());
   logging::SetLevel(logging::ParseLevel(flags->shared.log_level).value());
-  const absl::Status status = Serve(*flags, isa, signals);
+  const absl::Status status = Serve(*flags, egodriver_flags, isa, signals);
   return status.ok() ? 0 : EndProgram(kProgram, kExitFailed, status);
 }

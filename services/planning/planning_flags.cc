@@ -119,7 +119,8 @@ void ApplyShared(const ModelFlags& model, const ServerFlags& server, PlanningFla
   flags.server.drain_deadline = server.drain();
 }
 
-absl::StatusOr<PlanningProgramFlags> ParsePlanningFlags(int argc, char** argv) {
+absl::StatusOr<PlanningProgramFlags> ParsePlanningFlags(
+    int argc, char** argv, const std::function<void(CLI::App&)>& add_more) {
   PlanningProgramFlags flags;
   ModelFlags model;
   CLI::App app{"Answers trajectory requests at high rate and never waits for the slow path."};
@@ -129,6 +130,7 @@ absl::StatusOr<PlanningProgramFlags> ParsePlanningFlags(int argc, char** argv) {
   AddLaneFlags(app, flags);
   AddPlanningFlags(app, flags.planning);
   AddServerFlags(app, flags.shared);
+  if (add_more != nullptr) add_more(app);
   AUTOMOT_RETURN_IF_ERROR(ParseFlags(app, argc, argv));
   if (flags.lane.addresses.empty()) flags.lane.addresses = {"127.0.0.1:50052"};
   ApplyShared(model, flags.shared, flags.planning);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -35,7 +36,9 @@ struct PlanningProgramFlags {
   std::optional<context::Lane> wanted_lane;  // empty: the best that passes its trial
 };
 
-// Prints help and exits where asked to. INVALID_ARGUMENT in one line naming the flag.
-absl::StatusOr<PlanningProgramFlags> ParsePlanningFlags(int argc, char** argv);
+// Prints help and exits where asked to. `add_more` adds the flags of what else the program serves.
+// INVALID_ARGUMENT in one line naming the flag.
+absl::StatusOr<PlanningProgramFlags> ParsePlanningFlags(
+    int argc, char** argv, const std::function<void(CLI::App&)>& add_more = nullptr);
 
 }  // namespace automot::planning

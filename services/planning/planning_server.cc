@@ -3,6 +3,7 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/server_builder.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +22,7 @@
 namespace automot::planning {
 
 namespace v1 = automot::v1;
+constexpr absl::Duration kShortestDrain = absl::Seconds(1);  // of accepted plans
 using grpc::CallbackServerContext;
 using grpc::ServerUnaryReactor;
 
@@ -116,17 +118,22 @@ class PlanningServer::Service final : public v1::PlanningService::CallbackServic
   const PlanningContext& context_;
 };
 
-PlanningServer::PlanningServer(const PlanningServerOptions& options, const PlanningContext& context)
-    : options_(options), context_(context), service_(std::make_unique<Service>(context)) {}
+PlanningServer::PlanningServer(const PlanningServerOptions& options, const PlanningContext& context,
+                               PortExtension* extension)
+    : options_(options),
+      context_(context),
+      extension_(extension),
+      service_(std::make_unique<Service>(context)) {}
 
 PlanningServer::~PlanningServer() { Drain(); }
 
 absl::StatusOr<std::unique_ptr<PlanningServer>> PlanningServer::Start(
-    const PlanningServerOptions& options, const PlanningContext& context) {
+    const PlanningServerOptions& options, const PlanningContext& context,
+    PortExtension* extension) {
   AUTOMOT_RETURN_IF_ERROR(rpc::ValidateAddress("--address", options.address));
   AUTOMOT_ASSIGN_OR_RETURN(auto credentials,
                            rpc::ServerCredentialsFor(options.address, options.tls));
-  std::unique_ptr<PlanningServer> server(new PlanningServer(options, context));
+  std::unique_ptr<PlanningServer> server(new PlanningServer(options, context, extension));
 
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -134,6 +141,7 @@ absl::StatusOr<std::unique_ptr<PlanningServer>> PlanningServer::Start(
   int port = 0;
   builder.AddListeningPort(options.address, credentials, &port);
   builder.RegisterService(server->service_.get());
+  if (extension != nullptr) builder.RegisterService(extension->service());
   builder.SetMaxReceiveMessageSize(options.max_message_bytes);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   server->server_ = builder.BuildAndStart();
@@ -153,7 +161,10 @@ void PlanningServer::Drain() {
   auto* health = server_->GetHealthCheckService();
   health->SetServingStatus("", false);
   health->SetServingStatus("automot.v1.PlanningService", false);
-  context_.engine->Drain(options_.drain_deadline).IgnoreError();
+  const absl::Duration end = context_.clock->Now() + options_.drain_deadline;
+  if (extension_ != nullptr) extension_->Drain(options_.drain_deadline);
+  const absl::Duration left = std::max(end - context_.clock->Now(), kShortestDrain);
+  context_.engine->Drain(left).IgnoreError();
   server_->Shutdown(std::chrono::system_clock::now() +
                     absl::ToChronoMilliseconds(absl::Seconds(1)));
   server_->Wait();

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "common/rpc/credentials.h"
 #include "services/planning/handlers/planning_context.h"
+#include "services/planning/port_extension.h"
 
 namespace automot::planning {
 
@@ -26,24 +27,28 @@ struct PlanningServerOptions {
 // while the process does.
 class PlanningServer {
  public:
-  // Listens when it returns. `context` must outlive the server. INVALID_ARGUMENT: address or TLS
-  // files; UNAVAILABLE: the port is taken.
+  // Listens when it returns. `context` and `extension` (null: none) must outlive the server.
+  // INVALID_ARGUMENT: address or TLS files; UNAVAILABLE: the port is taken.
   static absl::StatusOr<std::unique_ptr<PlanningServer>> Start(const PlanningServerOptions& options,
-                                                               const PlanningContext& context);
+                                                               const PlanningContext& context,
+                                                               PortExtension* extension = nullptr);
   ~PlanningServer();
 
   // The address that clients use, with the port picked.
   const std::string& address() const { return address_; }
 
-  // Says not-ready, finishes accepted plans, then closes. Safe to call twice.
+  // Says not-ready, ends what the extension runs and then accepted plans, both within the drain
+  // deadline, then closes. Safe to call twice.
   void Drain();
 
  private:
   class Service;
-  PlanningServer(const PlanningServerOptions& options, const PlanningContext& context);
+  PlanningServer(const PlanningServerOptions& options, const PlanningContext& context,
+                 PortExtension* extension);
 
   const PlanningServerOptions options_;
   const PlanningContext& context_;
+  PortExtension* const extension_;
   std::unique_ptr<Service> service_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;

@@ -10,6 +10,8 @@
 #include "common/runtime/program_exit.h"
 #include "common/runtime/termination.h"
 #include "common/status/status_macros.h"
+#include "services/egodriver/egodriver_metrics_prometheus.h"
+#include "services/egodriver/egodriver_port.h"
 #include "services/planning/planning_metrics_prometheus.h"
 #include "services/reasoning/reasoning_metrics.h"
 #include "services/reasoning/shared_memory_setup.h"
@@ -43,6 +45,7 @@ absl::Status Serve(serve::ServeFlags& flags, const std::string& isa, Termination
   metrics::AddProcessMetrics(&registry);
   planning::PrometheusPlanningMetrics planning_metrics(&registry, &clock);
   reasoning::PrometheusReasoningEvents reasoning_events(&registry, &clock);
+  egodriver::PrometheusEgodriverMetrics egodriver_metrics(&registry);
   AUTOMOT_ASSIGN_OR_RETURN(
       const auto metrics_server,
       metrics::MetricsServer::Start({flags.shared.metrics_address, flags.shared.tls.insecure},
@@ -71,8 +74,12 @@ absl::Status Serve(serve::ServeFlags& flags, const std::string& isa, Termination
   const rpc::ClientAllowList allow_list(flags.shared.tls);
   const planning::PlanningContext context{planning_engine.get(), &clock, &planning_metrics,
                                           &allow_list};
-  AUTOMOT_ASSIGN_OR_RETURN(const auto planning_server,
-                           planning::PlanningServer::Start(flags.planning.server, context));
+  AUTOMOT_ASSIGN_OR_RETURN(
+      const egodriver::EgodriverPort egodriver,
+      egodriver::EgodriverPort::Create(flags.egodriver, context, &egodriver_metrics));
+  AUTOMOT_ASSIGN_OR_RETURN(
+      const auto planning_server,
+      planning::PlanningServer::Start(flags.planning.server, context, egodriver.extension()));
   LogStart(flags, *planning_engine, isa);
   planning_metrics.SetReady(true);
   AnnounceListening({{"planning", planning_server->address()},

@@ -22,6 +22,7 @@ absl::StatusOr<ServeFlags> ParseServeFlags(int argc, char** argv) {
   flags.reasoning.shared_memory_socket = "off";  // its own planner needs none
   planning::AddPlanningFlags(app, flags.planning);
   reasoning::AddReasoningFlags(app, flags.reasoning);
+  egodriver::AddEgodriverFlags(app, flags.egodriver);
   AddServerFlags(app, flags.shared);
   AUTOMOT_RETURN_IF_ERROR(ParseFlags(app, argc, argv));
   planning::ApplyShared(model, flags.shared, flags.planning);

@@ -3,6 +3,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/runtime/program_flags.h"
+#include "services/egodriver/egodriver_flags.h"
 #include "services/planning/planning_flags.h"
 #include "services/reasoning/reasoning_flags.h"
 
@@ -11,6 +12,7 @@ namespace automot::serve {
 struct ServeFlags {
   planning::PlanningFlags planning;
   reasoning::ReasoningFlags reasoning;
+  egodriver::EgodriverFlags egodriver;
   ServerFlags shared;
 };
 

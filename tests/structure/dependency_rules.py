@@ -21,11 +21,20 @@ _MAY_USE = {
 # Pairs of folders that never see each other.
 _STRANGERS = [
     ("services/reasoning", "services/planning"),
+    ("services/reasoning", "services/egodriver"),
     ("common/model", "common/conversion"),
     ("common/model", "common/rpc"),
 ]
+# Folders that only programs wire in: everything else knows nothing of them.
+_WIRED_IN = {
+    "services/egodriver": ("services/egodriver/*", "services/serve/*", "*/main.cc", "tests/*")
+}
+# Another project's contract, and the one folder that speaks it.
+_FOREIGN = {"egodriver/*.pb.h": ("services/egodriver/*", "tests/*")}
 # Folders below which only the named project folders are used.
 _ONLY = {"common/types": set(), "common/context": {"common/types", "common/status"}}
+
+_PROGRAMS = "*/main.cc"
 
 _TORCH = ("torch/*", "ATen/*", "c10/*")
 _WIRE = ("*.pb.h", "grpc/*", "grpcpp/*", "google/protobuf/*")
@@ -89,9 +98,20 @@ def include_violations(includes: dict[str, list[str]]) -> list[str]:
                 reason = "only torch_* and common/model include LibTorch"
             if reason is None and line.endswith(".pb.h") and not _matches(path, _PROTO_FILES):
                 reason = "only the wire's files include generated protos"
+            reason = reason or _outsider(path, line)
             if reason is not None:
                 found.append(f"{path} includes {line}: {reason}")
     return found + _reach_violations(includes)
+
+
+def _outsider(path: str, line: str) -> str | None:
+    for folder, users in _WIRED_IN.items():
+        if line.startswith(folder + "/") and not _matches(path, users):
+            return f"only programs wire in {folder}"
+    for pattern, users in _FOREIGN.items():
+        if fnmatch(line, pattern) and not _matches(path, users):
+            return f"{pattern} is another project's: only {users[0]} speaks it"
+    return None
 
 
 def _reach_violations(includes: dict[str, list[str]]) -> list[str]:
@@ -137,11 +157,14 @@ def target_violations(targets: list[Target]) -> list[str]:
 
 
 def folder_cycles(includes: dict[str, list[str]]) -> list[str]:
-    """Folders of the product that use each other in a circle; a folder and its own subfolders are one."""
+    """Folders of the product that use each other in a circle; a folder and its own subfolders are one.
+
+    A program's main.cc wires folders together and is used by none: it is no part of its folder here.
+    """
     uses: dict[str, set[str]] = {}
     for path, lines in includes.items():
         user = _unit(folder_of(path))
-        if not path.startswith("tests/"):
+        if not path.startswith("tests/") and not fnmatch(path, _PROGRAMS):
             uses.setdefault(user, set()).update(_unit(folder_of(x)) for x in lines if "/" in x)
     uses = {
         user: {used for used in all_used if used in uses and used != user}

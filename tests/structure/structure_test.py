@@ -67,6 +67,14 @@ class RulesTest(unittest.TestCase):
             ("services/planning/torch_action_expert.cc", "torch/torch.h", True),
             ("services/planning/planning_engine.cc", "automot/v1/a.pb.h", False),
             ("services/planning/handlers/a.cc", "automot/v1/a.pb.h", True),
+            ("services/egodriver/a.cc", "services/planning/b.h", True),
+            ("services/planning/planning_server.cc", "services/egodriver/b.h", False),
+            ("services/planning/main.cc", "services/egodriver/b.h", True),
+            ("services/reasoning/main.cc", "services/egodriver/b.h", False),
+            ("client/a.cc", "services/egodriver/b.h", False),
+            ("services/egodriver/handlers/a.cc", "egodriver/egodriver.pb.h", True),
+            ("services/egodriver/rollout.cc", "egodriver/egodriver.pb.h", False),
+            ("services/planning/handlers/a.cc", "egodriver/egodriver.pb.h", False),
         ):
             with self.subTest(user=user, used=used):
                 self.assert_include(user, used, allowed)
@@ -86,6 +94,8 @@ class RulesTest(unittest.TestCase):
     def test_folder_cycles(self) -> None:
         includes = {"common/a/x.h": ["common/b/y.h"], "common/b/y.h": ["common/a/x.h"]}
         self.assertEqual(len(dependency_rules.folder_cycles(includes)), 2)
+        wired = {"common/a/main.cc": ["common/b/y.h"], "common/b/y.h": ["common/a/x.h"]}
+        self.assertEqual(dependency_rules.folder_cycles(wired), [])
 
     def test_target_directions(self) -> None:
         text = """

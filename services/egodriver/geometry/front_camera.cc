@@ -135,7 +135,7 @@ void Reprojection::MakeTaps(const RigCamera& camera, const ModelCamera& model) {
 }
 
 absl::StatusOr<RgbImage> Reprojection::Apply(const RgbImage& frame) const {
-  if (frame.width != width_ || frame.height != height_) {
+  if (!Fits(frame)) {
     return absl::InvalidArgumentError(absl::StrCat("frame is ", frame.width, "x", frame.height,
                                                    "; expected ", width_, "x", height_));
   }

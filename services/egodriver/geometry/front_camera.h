@@ -53,6 +53,9 @@ class Reprojection {
 
   // INVALID_ARGUMENT where `frame` is of another size.
   absl::StatusOr<RgbImage> Apply(const RgbImage& frame) const;
+  bool Fits(const RgbImage& frame) const {
+    return frame.width == width_ && frame.height == height_;
+  }
   // The frame is already the model's picture.
   bool identity() const { return identity_; }
 

@@ -24,6 +24,7 @@ ExercisedMetrics::ExercisedMetrics() {
   AddProcessMetrics(&registry_);
   ExercisePlanning();
   ExerciseReasoning();
+  ExerciseEgodriver();
   logging::SetSink(nullptr);
 }
 
@@ -47,6 +48,12 @@ void ExercisedMetrics::ExercisePlanning() {
     }
   }
   planning_.ObserveSnapshot(*context::SmallSnapshot());
+}
+
+void ExercisedMetrics::ExerciseEgodriver() {
+  for (int method = 0; method < egodriver::kMethodCount; ++method) {
+    egodriver_.ObserveRpc(static_cast<egodriver::Method>(method), absl::StatusCode::kOk, 0.01);
+  }
 }
 
 void ExercisedMetrics::ExerciseReasoning() {

@@ -1,4 +1,4 @@
-// Both services' metrics on one registry, as in automot-serve, each with every event that they know
+// The services' metrics on one registry, as in automot-serve, each with every event that they know
 // seen at least once.
 #pragma once
 
@@ -6,6 +6,7 @@
 
 #include "common/metrics/registry.h"
 #include "common/time/clock.h"
+#include "services/egodriver/egodriver_metrics_prometheus.h"
 #include "services/planning/planning_metrics_prometheus.h"
 #include "services/reasoning/reasoning_metrics.h"
 
@@ -19,11 +20,13 @@ class ExercisedMetrics {
  private:
   void ExercisePlanning();
   void ExerciseReasoning();
+  void ExerciseEgodriver();
 
   Registry registry_;
   ManualClock clock_;
   planning::PrometheusPlanningMetrics planning_{&registry_, &clock_};
   reasoning::PrometheusReasoningEvents reasoning_{&registry_, &clock_};
+  egodriver::PrometheusEgodriverMetrics egodriver_{&registry_};
   planning::PrometheusPlanningMetrics::Connection connection_{
       &planning_,
       {[] { return planning::PlanningLoop::Load(); }, [] { return context::LinkStats(); },
