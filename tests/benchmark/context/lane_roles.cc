@@ -85,6 +85,8 @@ std::unique_ptr<context::SnapshotChannel> OpenChannel(const std::string& lane,
   planning::GrpcSnapshotChannelOptions options;
   options.addresses = {address};
   options.lane = LaneOf(lane);
+  // A machine that others use may keep a process waiting for seconds: that is no frozen peer.
+  options.ping_timeout = absl::Minutes(1);
   auto channel = planning::GrpcSnapshotChannel::Create(std::move(options));
   if (!channel.ok()) throw std::runtime_error(std::string(channel.status().message()));
   return *std::move(channel);

@@ -27,6 +27,7 @@ int RunPlanner(const std::string& address, int core) {
   rpc::PrepareProcessForSnapshots();
   planning::GrpcSnapshotChannelOptions options;
   options.addresses = {address};
+  options.ping_timeout = absl::Minutes(1);  // a process kept waiting is no frozen peer
   auto channel = planning::GrpcSnapshotChannel::Create(std::move(options));
   if (!channel.ok()) throw std::runtime_error(std::string(channel.status().message()));
   PlannerBench bench(*std::move(channel), core);
