@@ -25,6 +25,24 @@ using automot::reasoning::ReasoningServer;
 
 constexpr char kProgram[] = "automot-reasoning";
 
+// Faults on purpose must not look like faults: each is told, with the seed that repeats it.
+automot::reasoning::ReasoningServerOptions ServerOptions(
+    const automot::reasoning::ReasoningProgramFlags& flags) {
+  automot::reasoning::ReasoningServerOptions options = flags.reasoning.server;
+  if (!options.chaos_seed) return options;
+  AUTOMOT_LOG(kWarning, "chaos_on", {{"seed", *options.chaos_seed}, {"lane", "grpc"}});
+  options.on_chaos = [](const automot::context::SnapshotHeader& header, uint64_t plan_seed,
+                        const std::vector<automot::faults::FaultKind>& injected) {
+    std::string kinds;
+    for (const automot::faults::FaultKind kind : injected) {
+      kinds += (kinds.empty() ? "" : ",") + std::string(ToString(kind));
+    }
+    AUTOMOT_LOG(kWarning, "chaos",
+                {{"injected", kinds}, {"plan_seed", plan_seed}, {"version", header.id.version}});
+  };
+  return options;
+}
+
 int Run(automot::reasoning::ReasoningProgramFlags& flags, const std::string& isa,
         automot::TerminationSignals& signals) {
   auto factory = automot::reasoning::TorchExpertFactory(flags.reasoning.expert);
@@ -47,7 +65,7 @@ int Run(automot::reasoning::ReasoningProgramFlags& flags, const std::string& isa
                {"cores", automot::AvailableCores()},
                {"reasoning_threads", automot::reasoning::ThreadsFor(flags.reasoning.expert)},
                {"onednn_max_cpu_isa", isa}});
-  auto server = ReasoningServer::Start(flags.reasoning.server, &engine);
+  auto server = ReasoningServer::Start(ServerOptions(flags), &engine);
   if (!server.ok()) return EndProgram(kProgram, automot::kExitFailed, server.status());
   automot::AnnounceListening(
       {{"reasoning", (*server)->address()}, {"metrics", (*metrics_server)->address()}});

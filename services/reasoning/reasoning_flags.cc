@@ -65,8 +65,13 @@ absl::StatusOr<ReasoningProgramFlags> ParseReasoningFlags(int argc, char** argv)
       ->capture_default_str();
   AddReasoningFlags(app, flags.reasoning);
   AddServerFlags(app, flags.shared);
+  app.add_option("--chaos", flags.reasoning.server.chaos_seed,
+                 "Damage, delay and end snapshot streams on purpose, drawn from this seed")
+      ->group("");  // for tests and the demo: not in the help
   AUTOMOT_RETURN_IF_ERROR(ParseFlags(app, argc, argv));
   ApplyShared(model, flags.shared, flags.reasoning);
+  // What is read where it lies has no messages to damage.
+  if (flags.reasoning.server.chaos_seed) flags.reasoning.shared_memory_socket = "off";
   return flags;
 }
 

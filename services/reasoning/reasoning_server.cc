@@ -154,6 +154,13 @@ absl::StatusOr<std::unique_ptr<ReasoningServer>> ReasoningServer::Start(
 
 absl::Status ReasoningServer::Listen() {
   AUTOMOT_RETURN_IF_ERROR(rpc::ValidateAddress("--address", options_.address));
+  if (options_.chaos_seed) {
+    if (!options_.shared_memory.path.empty()) {
+      return absl::InvalidArgumentError("--chaos damages messages: not with shared memory");
+    }
+    chaos_.emplace(*options_.chaos_seed, options_.on_chaos);
+    context_.chaos = &*chaos_;
+  }
   if (!options_.shared_memory.path.empty()) {
     AUTOMOT_ASSIGN_OR_RETURN(regions_, shared_memory::RegionServer::Start(options_.shared_memory));
     context_.regions = regions_.get();

@@ -4,6 +4,7 @@
 #include <grpcpp/server.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -12,6 +13,7 @@
 #include "common/conversion/observation.h"
 #include "common/rpc/credentials.h"
 #include "common/shared_memory/region_server.h"
+#include "services/reasoning/chaos_stream.h"
 #include "services/reasoning/handlers/reasoning_context.h"
 #include "services/reasoning/reasoning_engine.h"
 
@@ -27,6 +29,9 @@ struct ReasoningServerOptions {
   absl::Duration drain_deadline = absl::Seconds(20);
   // The shared-memory lane; without a path there is none. The engine's pool must then lend regions.
   shared_memory::RegionServerOptions shared_memory;
+  // Damages, delays and ends streams on purpose. Not beside the shared-memory lane.
+  std::optional<uint64_t> chaos_seed;
+  ChaosSource::Report on_chaos;
 };
 
 // Health: service "" and "automot.v1.ReasoningService" serve once the expert is warm and until the
@@ -58,6 +63,7 @@ class ReasoningServer {
   ReasoningEngine* const engine_;
   const rpc::ClientAllowList allow_list_;
   std::unique_ptr<shared_memory::RegionServer> regions_;
+  std::optional<ChaosSource> chaos_;
   LiveStreams streams_;
   ReasoningContext context_;
   std::shared_ptr<Health> health_;

@@ -11,6 +11,7 @@ SnapshotPublisher::SnapshotPublisher(Options options)
     : options_(WithLoans(std::move(options))),
       outbox_(options_.outbox),
       pacer_(options_.layer_streaming, options_.clock) {
+  if (options_.chaos != nullptr) chaos_.emplace(options_.chaos, options_.outbox.session_name);
   if (options_.loans != nullptr) options_.loans->NotifyOnRoom([this] { OnLoanRoom(); });
 }
 
@@ -92,15 +93,9 @@ std::optional<grpc::ByteBuffer> SnapshotPublisher::NextMessage() {
     const v1::SubscribeContextsResponse notice = *std::exchange(notice_, std::nullopt);
     return Serialize(notice);
   }
-  outbox_.SetHeld(held_version_.load(std::memory_order_acquire));
-  pacer_.OnChunkBegun();
-  std::optional<OutboxItem> item = outbox_.Next();
-  if (!item && outbox_.borrower_gone() && !close_) {
-    close_ = absl::UnavailableError("the consumer's shared-memory connection has ended");
-    outbox_.Clear();
-  }
+  if (chaos_) return NextOfChaos();
+  const std::optional<OutboxItem> item = NextItem();
   if (!item) return std::nullopt;
-  Time(*item);
   return Serialize(*item, options_.outbox.session_name);
 }
 
@@ -112,6 +107,37 @@ void SnapshotPublisher::Time(OutboxItem& item) {
   } else if (auto* trailer = std::get_if<OutboxTrailer>(&item)) {
     pacer_.OnTrailer(trailer->snapshot->header.id.version, &trailer->trailer.timings);
   }
+}
+
+std::optional<OutboxItem> SnapshotPublisher::NextItem() {
+  outbox_.SetHeld(held_version_.load(std::memory_order_acquire));
+  pacer_.OnChunkBegun();
+  std::optional<OutboxItem> item = outbox_.Next();
+  if (item) {
+    Time(*item);
+  } else if (outbox_.borrower_gone()) {
+    EndHere(absl::UnavailableError("the consumer's shared-memory connection has ended"));
+  }
+  return item;
+}
+
+std::optional<grpc::ByteBuffer> SnapshotPublisher::NextOfChaos() {
+  for (;;) {
+    if (std::optional<grpc::ByteBuffer> message = chaos_->Next()) return message;
+    if (chaos_->killed()) {
+      EndHere(absl::UnavailableError("chaos: the producer ends here"));
+      return std::nullopt;
+    }
+    const std::optional<OutboxItem> item = NextItem();
+    if (!item) return std::nullopt;
+    chaos_->Take(*item);
+  }
+}
+
+void SnapshotPublisher::EndHere(absl::Status why) {
+  if (close_) return;
+  close_ = std::move(why);
+  outbox_.Clear();
 }
 
 void SnapshotPublisher::Pump() {

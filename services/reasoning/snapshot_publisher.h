@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "automot/v1/reasoning_service.pb.h"
+#include "services/reasoning/chaos_stream.h"
 #include "services/reasoning/snapshot_outbox.h"
 #include "services/reasoning/snapshot_sink.h"
 #include "services/reasoning/transfer_pacer.h"
@@ -30,6 +31,7 @@ class SnapshotPublisher final : public grpc::ServerWriteReactor<grpc::ByteBuffer
   struct Options {
     SnapshotOutbox::Options outbox;                     // `lend` is the publisher's own
     std::shared_ptr<shared_memory::RegionLoans> loans;  // null: payload goes as chunks
+    ChaosSource* chaos = nullptr;  // outlives the stream; null: nothing is damaged
     absl::Duration drain_deadline;
     LayerStreaming::Setting layer_streaming = LayerStreaming::Setting::kAuto;
     const Clock* clock = nullptr;   // outlives the publisher
@@ -73,6 +75,9 @@ class SnapshotPublisher final : public grpc::ServerWriteReactor<grpc::ByteBuffer
   void RunAndTellRoom(Work&& work);
   std::optional<grpc::ByteBuffer> NextMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Time(OutboxItem& item) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<OutboxItem> NextItem() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<grpc::ByteBuffer> NextOfChaos() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndHere(absl::Status why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CloseLocked(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
@@ -82,6 +87,7 @@ class SnapshotPublisher final : public grpc::ServerWriteReactor<grpc::ByteBuffer
   SnapshotOutbox outbox_ ABSL_GUARDED_BY(mutex_);
   TransferPacer pacer_ ABSL_GUARDED_BY(mutex_);
   bool chunk_in_flight_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<ChaosStream> chaos_ ABSL_GUARDED_BY(mutex_);
   std::optional<v1::SubscribeContextsResponse> notice_ ABSL_GUARDED_BY(mutex_);  // goes first
   std::optional<absl::Status> close_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

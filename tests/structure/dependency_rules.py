@@ -47,6 +47,7 @@ _PROTO_FILES = (
     "common/conversion/*",
     "common/rpc/*",
     "services/reasoning/answer_stream.*",
+    "services/reasoning/chaos_stream.*",
     "services/reasoning/snapshot_publisher.*",
     "services/reasoning/snapshot_wire.*",
     "client/*",

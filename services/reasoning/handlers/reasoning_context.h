@@ -6,6 +6,7 @@
 #include "common/conversion/observation.h"
 #include "common/rpc/credentials.h"
 #include "common/shared_memory/region_server.h"
+#include "services/reasoning/chaos_stream.h"
 #include "services/reasoning/layer_streaming.h"
 #include "services/reasoning/live_streams.h"
 #include "services/reasoning/reasoning_engine.h"
@@ -18,6 +19,7 @@ struct ReasoningContext {
   const rpc::ClientAllowList* allow_list = nullptr;
   LiveStreams* streams = nullptr;
   shared_memory::RegionServer* regions = nullptr;  // null: no shared-memory lane
+  ChaosSource* chaos = nullptr;                    // null: no faults on purpose
   conversion::ObservationLimits limits;
   std::size_t chunk_bytes = context::kDefaultChunkBytes;
   bool reuse_chunks = true;

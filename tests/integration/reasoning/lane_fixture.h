@@ -23,9 +23,20 @@ class ReasoningProcess {
   ReasoningProcess(std::shared_ptr<fakes::FakeExpertControl> control, const std::string& address,
                    reasoning::ReasoningOptions options = {}, const std::string& socket = "",
                    const shared_memory::LoanLimits& limits = {},
+                   reasoning::ReasoningEvents* events = reasoning::ReasoningEvents::None())
+      : ReasoningProcess(std::move(control), std::move(options),
+                         {.address = address,
+                          .drain_deadline = absl::Seconds(30),
+                          .shared_memory = {.path = socket, .limits = limits}},
+                         events) {}
+
+  ReasoningProcess(std::shared_ptr<fakes::FakeExpertControl> control,
+                   reasoning::ReasoningOptions options,
+                   const reasoning::ReasoningServerOptions& server_options,
                    reasoning::ReasoningEvents* events = reasoning::ReasoningEvents::None()) {
     options.pool.prefault = false;
-    if (!socket.empty()) options.pool.backing = context::KvBufferPool::Backing::kSharedRegion;
+    if (!server_options.shared_memory.path.empty())
+      options.pool.backing = context::KvBufferPool::Backing::kSharedRegion;
     engine_ = std::make_unique<reasoning::ReasoningEngine>(
         options,
         [control] {
@@ -34,11 +45,7 @@ class ReasoningProcess {
         },
         &clock_, events);
     EXPECT_TRUE(engine_->WaitUntilReady(absl::Seconds(30)).ok());
-    auto server =
-        reasoning::ReasoningServer::Start({.address = address,
-                                           .drain_deadline = absl::Seconds(30),
-                                           .shared_memory = {.path = socket, .limits = limits}},
-                                          engine_.get());
+    auto server = reasoning::ReasoningServer::Start(server_options, engine_.get());
     EXPECT_TRUE(server.ok()) << server.status();
     if (server.ok()) server_ = *std::move(server);
   }
