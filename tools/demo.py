@@ -52,18 +52,30 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--fault-duration", type=float, default=10.0, help="seconds to recovery [10]"
     )
+    parser.add_argument(
+        "--chaos",
+        type=int,
+        metavar="SEED",
+        help="damage snapshot streams, and freeze and restart reasoning, drawn from this seed",
+    )
     options, rest = parser.parse_known_args()
     rest += ["--seconds", str(options.seconds), "--seed", str(options.seed)]
     rest += ["--out", str(options.out), "--pace", options.pace]
     automot_drive.parse_arguments(rest)  # A wrong option ends here, before anything is started.
     if options.fault and options.pace != "realtime":
         parser.error("--fault needs --pace realtime: a stepped session waits for its context")
-    if options.lane == "in_process" and (options.two_processes or options.fault):
+    on_purpose = bool(options.fault) or options.chaos is not None
+    if options.chaos is not None:
+        if options.fault or options.pace != "realtime":
+            parser.error("--chaos needs --pace realtime, and no --fault beside it")
+        if options.lane not in (None, "grpc"):
+            parser.error("--chaos damages the messages of --lane grpc")
+    if options.lane == "in_process" and (options.two_processes or on_purpose):
         parser.error("--lane in_process is one process: not with --two-processes or --fault")
     if options.lane in ("shared_memory", "grpc"):
         options.two_processes = True
-    if options.fault and not options.two_processes:
-        print("--fault acts on the reasoning process: running with --two-processes", flush=True)
+    if on_purpose and not options.two_processes:
+        print("faults act on the reasoning process: running with --two-processes", flush=True)
         options.two_processes = True
     return options, rest
 
@@ -176,6 +188,8 @@ def run_two_processes(options: argparse.Namespace, rest: list[str]) -> int:
     out, any_port = options.out, "127.0.0.1:0"
     common = ["--checkpoint", str(options.checkpoint), "--metrics-address", any_port]
     reasoning_command = [str(options.bin_dir / "automot-reasoning"), *common]
+    if options.chaos is not None:
+        reasoning_command += ["--chaos", str(options.chaos)]
     planning_command = [str(options.bin_dir / "automot-planning"), *common, "--address", any_port]
     planning_command += ["--context-lane", options.lane or "auto"]
     with service([*reasoning_command, "--address", any_port], out / "reasoning.log") as reasoning:
@@ -186,14 +200,19 @@ def run_two_processes(options: argparse.Namespace, rest: list[str]) -> int:
                 print(f"{one.name}: {one.addresses}", flush=True)
             wait_until_ready(options.bin_dir, address)
             wait_until_ready(options.bin_dir, planning.addresses["planning"])
-            if options.fault:
+            on_purpose = options.fault or options.chaos is not None
+            if on_purpose:
                 again = shlex.join([*reasoning_command, "--address", address])
                 again = f"exec {again} 2>>{shlex.quote(str(out / 'reasoning.log'))}"
-                rest += ["--fault", options.fault, "--fault-duration", str(options.fault_duration)]
+                if options.fault:
+                    rest += ["--fault", options.fault]
+                    rest += ["--fault-duration", str(options.fault_duration)]
+                else:
+                    rest += ["--chaos", str(options.chaos)]
                 rest += ["--reasoning-pid", str(reasoning.process.pid)]
                 rest += ["--reasoning-command", shlex.join(["sh", "-c", again])]
             status = drive({"planning": planning.addresses["planning"], "reasoning": address}, rest)
-            lost = planning.died() or (not options.fault and reasoning.died())
+            lost = planning.died() or (not on_purpose and reasoning.died())
             return 1 if lost else status
 
 

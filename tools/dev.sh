@@ -24,7 +24,7 @@ usage: tools/dev.sh VERB [OPTION...]
   test    build and run all tests; --long adds the long stress and fuzz runs
   lint    format, proto, shell, container and manifest checks
   demo    drive a car through both services and write a report
-          [--two-processes] [--lane in_process|shared_memory|grpc] [--seconds S] [--seed N] [--out DIR] [--pace realtime|max] [--fault freeze|kill|restart@S]
+          [--two-processes] [--lane in_process|shared_memory|grpc] [--seconds S] [--seed N] [--out DIR] [--pace realtime|max] [--fault freeze|kill|restart@S] [--chaos SEED]
   bench   benchmarks; prints the commands of the parts
   parity  compare with transformers, timm, tokenizers and Pillow on random models (docs/parity.md)
   fuzz    search for files that break their readers, with libFuzzer [SECONDS of each target, 60]

@@ -19,7 +19,8 @@ from automot_client import report
 from automot_client.bridge.projection import CameraModel
 from automot_client.bridge.route import TargetPointRule
 from automot_client.client import SessionOptions
-from automot_client.driving.faults import FaultInjector, FaultPlan
+from automot_client.driving.chaos import ChaosInjector, draw_plans
+from automot_client.driving.faults import FaultInjector, FaultPlan, Injector
 from automot_client.driving.planner_port import PlannerPort, ServicePlanner
 from automot_client.types import ServerInfo
 
@@ -100,6 +101,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--fault", metavar="KIND@S", help="freeze, kill or restart the reasoning process"
     )
     parser.add_argument(
+        "--chaos",
+        type=int,
+        metavar="SEED",
+        help="freeze and restart the reasoning process now and then, drawn from this seed",
+    )
+    parser.add_argument(
         "--fault-duration", type=float, default=10.0, help="simulated seconds to recovery"
     )
     parser.add_argument("--reasoning-pid", type=int, help="process that --fault acts on")
@@ -134,7 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run(
     options: DriveOptions,
     planner: PlannerPort,
-    injector: FaultInjector | None = None,
+    injector: Injector | None = None,
     on_progress: Any = None,
 ) -> dict[str, Any]:
     """Drives, writes record and report into options.out, and returns the report's numbers."""
@@ -206,7 +213,9 @@ def show_progress(progress: Progress) -> None:
     print(line, end="" if live else "\n", flush=True)
 
 
-def _make_injector(options: argparse.Namespace) -> FaultInjector | None:
+def _make_injector(options: argparse.Namespace) -> Injector | None:
+    if options.chaos is not None:
+        return _make_chaos(options)
     if options.fault is None:
         return None
     plan = FaultPlan.parse(options.fault, options.fault_duration)
@@ -215,6 +224,15 @@ def _make_injector(options: argparse.Namespace) -> FaultInjector | None:
     if options.reasoning_pid is None:
         raise ValueError("--fault needs --reasoning-pid (two processes)")
     return FaultInjector(plan, options.reasoning_pid, options.reasoning_command)
+
+
+def _make_chaos(options: argparse.Namespace) -> ChaosInjector:
+    if options.pace != "realtime" or options.fault is not None:
+        raise ValueError("--chaos needs --pace realtime, and no --fault beside it")
+    if options.reasoning_pid is None or options.reasoning_command is None:
+        raise ValueError("--chaos needs --reasoning-pid and --reasoning-command (two processes)")
+    plans = draw_plans(options.chaos, options.seconds)
+    return ChaosInjector(plans, options.reasoning_pid, options.reasoning_command)
 
 
 def _connect(options: argparse.Namespace) -> ServicePlanner:

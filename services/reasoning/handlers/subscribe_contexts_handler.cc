@@ -130,8 +130,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* HandleSubscribeContexts(const Reason
                   .layers = subscription.request.want_layers,
                   .chunk_bytes = context.chunk_bytes,
                   // What is lent is not sent at all.
-                  .reuse = context.reuse_chunks && loans == nullptr &&
-                           context.chaos == nullptr},
+                  .reuse = context.reuse_chunks && loans == nullptr && context.chaos == nullptr},
        .loans = loans,
        .chaos = context.chaos,
        .drain_deadline = context.drain_deadline,

@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,16 @@ class FaultEvent:
     what: str
 
 
+class Injector(Protocol):
+    """What a drive asks at every tick."""
+
+    def advance(self, simulated_s: float) -> FaultEvent | None:
+        """Does what is due at this second; the event when something was done."""
+
+    def close(self) -> None:
+        """Undoes what must not outlive the drive."""
+
+
 class FaultInjector:
     """Applies a FaultPlan to one process. Not safe for use by several threads."""
 
@@ -58,6 +69,16 @@ class FaultInjector:
         self._begun = False
         self._ended = plan.kind == "kill"
         self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more is due."""
+        return self._begun and self._ended
+
+    @property
+    def successor(self) -> int | None:
+        """The process that was started in place of the killed one."""
+        return None if self._child is None else self._child.pid
 
     def advance(self, simulated_s: float) -> FaultEvent | None:
         """Does what is due at this second; the event when something was done."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from automot_client.bridge.projection import CameraModel
 from automot_client.bridge.world import TICK_S, EpisodeEnd, World, WorldState
-from automot_client.driving.faults import FaultEvent, FaultInjector
+from automot_client.driving.faults import FaultEvent, Injector
 from automot_client.driving.planner_port import PlanFailed, PlannerPort
 from automot_client.driving.recording import RunRecorder, plan_record
 from automot_client.driving.sensing import Sensors, observe
@@ -76,7 +76,7 @@ class ClosedLoop:
         planner: PlannerPort,
         recorder: RunRecorder,
         options: LoopOptions,
-        injector: FaultInjector | None = None,
+        injector: Injector | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
         camera_model: CameraModel | None = None,
         monotonic: Callable[[], float] = time.monotonic,

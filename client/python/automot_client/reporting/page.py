@@ -139,6 +139,26 @@ def _legend() -> str:
 
 
 def _events(summary: dict[str, Any]) -> str:
+    return _process_events(summary) + _chaos(summary)
+
+
+def _chaos(summary: dict[str, Any]) -> str:
+    chaos = summary["chaos"]
+    if not chaos:
+        return ""
+    injected = _table(("Injected", "Faults"), _rows(chaos["injected"]))
+    refused = _table(("Refused by the planner", "Snapshots"), _rows(chaos["refused"]))
+    return (
+        f'<p class="fault-note">Chaos on the snapshot path, seed {chaos["seed"]}: '
+        f"{summary['plans_failed']} plans failed.</p>{injected}{refused}"
+    )
+
+
+def _rows(counts: dict[str, int]) -> list[tuple[str, ...]]:
+    return [(name.replace("_", " "), str(count)) for name, count in counts.items()]
+
+
+def _process_events(summary: dict[str, Any]) -> str:
     if not summary["events"]:
         return ""
     items = ", ".join(

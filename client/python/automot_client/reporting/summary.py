@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from automot_client.reporting.chaos import summarize_chaos
 from automot_client.reporting.record import RunRecord
 
 Numbers = dict[str, float | None]
@@ -50,6 +51,7 @@ def summarize(record: RunRecord) -> dict[str, Any]:
         "planning_rate_hz": run["options"]["planning_rate_hz"],
         "reasoning_rate_hz": run["options"]["reasoning_rate_hz"],
         "events": run["events"],
+        "chaos": summarize_chaos(record.folder),
     }
 
 
@@ -114,6 +116,13 @@ def text_summary(summary: dict[str, Any]) -> str:
         f"driving: {summary['episodes']} episodes, route completion {summary['route_completion']}, "
         f"{summary['collisions']} collisions, {summary['off_road']} off road",
     ]
+    if summary["chaos"]:
+        chaos = summary["chaos"]
+        lines.append(
+            f"chaos of seed {chaos['seed']}: {sum(chaos['injected'].values())} faults injected, "
+            f"{sum(chaos['refused'].values())} snapshots refused, "
+            f"{summary['plans_failed']} plans failed"
+        )
     if summary["weights"] == "untrained":
         lines.append(
             "WEIGHTS ARE UNTRAINED: the trajectories mean nothing, only the machinery is shown."
