@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <cstdlib>
+#include <iostream>
 #include <random>
 
 #include "common/checkpoint/checkpoint.h"
@@ -176,6 +177,9 @@ TEST_P(ReasoningProcessTest, LongProcessesKilledAtRandomBytesCostNoReadAndTheSes
     from_start.Add(started);
     from_listening.Add(listening);
     EXPECT_GT(owner_.Latest().id().epoch, epoch);
+    if (kill % 50 == 0) {
+      std::cout << kill << " killed, " << owner_.planner_errors() << " planner errors" << std::endl;
+    }
   }
   owner_.StopReading();
   from_start.Print("from the start of the successor");
