@@ -2,8 +2,10 @@
 // well.
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -16,10 +18,16 @@ namespace {
 
 constexpr int kReaders = 3;
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr uint64_t kVersions = 10000;
+constexpr uint64_t kUsualVersions = 10000;
 #else
-constexpr uint64_t kVersions = 200000;
+constexpr uint64_t kUsualVersions = 200000;
 #endif
+
+// Twenty times as many by `test --long`.
+const uint64_t kVersions = [] {
+  const char* const value = std::getenv("AUTOMOT_LONG_TESTS");
+  return value != nullptr && std::string(value) == "1" ? 20 * kUsualVersions : kUsualVersions;
+}();
 
 class SnapshotStoreRaceTest : public SnapshotStoreTest {
  protected:
