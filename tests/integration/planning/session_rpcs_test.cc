@@ -224,6 +224,8 @@ TEST_F(SessionRpcsTest, SessionStatusCountsWhatHappened) {
   ASSERT_TRUE(car.WaitForSnapshots(1));
   car.PlanAt(700'000);
   ASSERT_TRUE(car.WaitForSnapshots(2));
+  // The link's state is told by a thread of its own, maybe after the first snapshots.
+  ASSERT_TRUE(car.WaitFor([](const auto& now) { return now.link_state() == v1::LINK_STATE_UP; }));
   const v1::GetSessionStatusResponse status = car.Status();
   EXPECT_EQ(status.session(), "car");
   EXPECT_EQ(status.episode(), 1U);
