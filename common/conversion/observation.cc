@@ -48,7 +48,9 @@ absl::Status CheckPoint(const char* field, bool present, const v1::Vec2& point) 
 
 std::vector<float> Floats(const std::string& bytes) {
   std::vector<float> values(bytes.size() / sizeof(float));
-  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  if (!values.empty()) {
+    std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  }
   return values;
 }
 
