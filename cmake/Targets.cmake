@@ -8,7 +8,7 @@ if(AUTOMOT_WERROR)
 endif()
 if(AUTOMOT_SANITIZE)
   # GCC 12 takes the standard library's own code (std::regex, std::function) for uninitialised under AddressSanitizer.
-  if(AUTOMOT_SANITIZE MATCHES address)
+  if(AUTOMOT_SANITIZE MATCHES address AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(automot_options INTERFACE -Wno-maybe-uninitialized)
   endif()
   target_compile_options(automot_options INTERFACE -fsanitize=${AUTOMOT_SANITIZE} -fno-omit-frame-pointer -g1)
