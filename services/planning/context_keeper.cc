@@ -13,8 +13,10 @@
 namespace automot::planning {
 namespace {
 
+// Short at the end as well: a producer that comes back after any outage serves within a second. An
+// attempt at a service that is away costs a message that is never sent.
 constexpr absl::Duration kFirstBackoff = absl::Milliseconds(100);
-constexpr absl::Duration kLastBackoff = absl::Seconds(2);
+constexpr absl::Duration kLastBackoff = absl::Milliseconds(300);
 
 // Newer than `last` and than anything minted before a restart of this process (semantics 2).
 uint64_t MintEpoch(uint64_t last) {

@@ -29,10 +29,11 @@
 namespace automot::planning {
 
 struct LinkTimeouts {
+  absl::Duration connect = absl::Seconds(3);  // of one attempt, TLS included
   absl::Duration attach = absl::Seconds(5);
   absl::Duration submit = absl::Seconds(5);
-  absl::Duration first_retry = absl::Milliseconds(100);
-  absl::Duration last_retry = absl::Seconds(5);
+  absl::Duration first_retry = absl::Milliseconds(100);  // of connections and of attachments
+  absl::Duration last_retry = absl::Milliseconds(300);   // however long the service has been away
   absl::Duration submit_retry = absl::Milliseconds(20);
 };
 

@@ -1,5 +1,5 @@
 // A session's planning owner that never gives up: a store that is read all the time, and a link
-// that is attached again under the next epoch whenever it goes down.
+// that is attached again under the next epoch after it went down.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,6 +12,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "common/context/snapshot_channel.h"
 #include "common/context/snapshot_store.h"
@@ -51,16 +52,21 @@ class DrivingOwner final : public context::SnapshotReceiver {
   uint64_t planner_errors() const { return errors_; }
 
   // True once `count` snapshots have been published; false after 30 s. Observes now and then
-  // meanwhile, as a vehicle does: the message that would have answered may be lost.
+  // meanwhile, as a vehicle does: the message that would have answered may be lost. A link that
+  // went down is attached again at the same pace: without one, attempts that fail at once would
+  // keep the channel's thread from the very connection that they wait for.
   bool WaitForSnapshots(uint64_t count) {
-    for (int i = 0; i < 300; ++i) {
+    for (int i = 0; i < 6000; ++i) {
+      bool attach = false;
       {
         std::unique_lock lock(mutex_);
-        if (changed_.wait_for(lock, std::chrono::milliseconds(i == 0 ? 20 : 100),
+        if (changed_.wait_for(lock, std::chrono::milliseconds(5),
                               [&] { return published_ >= count; })) {
           return true;
         }
+        attach = std::exchange(attach_wanted_, false);
       }
+      if (attach) AttachNext();
       SubmitNext();
     }
     return false;
@@ -104,8 +110,11 @@ class DrivingOwner final : public context::SnapshotReceiver {
   }
   void OnLinkState(context::LinkState state, const absl::Status& why) override {
     Note(context::ToString(state), why);
+    {
+      const std::lock_guard lock(mutex_);
+      attach_wanted_ = state == context::LinkState::kDown;
+    }
     if (state == context::LinkState::kUp) SubmitNext();
-    if (state == context::LinkState::kDown) AttachNext();
   }
 
  private:
@@ -155,6 +164,7 @@ class DrivingOwner final : public context::SnapshotReceiver {
   std::condition_variable changed_;
   uint64_t epoch_ = 0, published_ = 0, rejected_ = 0;
   SessionTimeUs time_us_ = 0;
+  bool attach_wanted_ = false;
   std::string trace_;
   std::atomic<bool> done_{false};
   std::atomic<uint64_t> reads_{0}, errors_{0};

@@ -62,8 +62,6 @@ class ReasoningProcessTest : public ::testing::TestWithParam<context::Lane> {
     options.lane = GetParam();
     options.ping_interval = absl::Seconds(1);
     options.ping_timeout = absl::Milliseconds(300);
-    options.timeouts.first_retry = absl::Milliseconds(20);
-    options.timeouts.last_retry = absl::Milliseconds(200);
     channel_ = *planning::GrpcSnapshotChannel::Create(options);
   }
   // The owner's part: attach under larger and larger epochs until a link is up, then a snapshot of
