@@ -93,7 +93,8 @@ void ContextKeeper::AttachUnder(Link& link) {
   context::AttachRequest request;
   {
     const std::lock_guard lock(session.mutex);
-    session.state.epoch = MintEpoch(session.state.epoch);
+    session.state.epoch = options_.mint_epoch ? options_.mint_epoch(session, session.state.epoch)
+                                              : MintEpoch(session.state.epoch);
     session.state.attach_wanted = false;
     request.epoch = session.state.epoch;
   }
@@ -107,6 +108,7 @@ void ContextKeeper::AttachUnder(Link& link) {
   absl::Status status = store_->Fence(session.store_handle, request.epoch);
   session.announced_version.store(0, std::memory_order_release);
   session.epoch_in_force.store(request.epoch, std::memory_order_release);
+  options_.recorder->OnAttached(session, request.episode, request.epoch);
   if (status.ok()) status = channel_->Attach(request, &link);
   if (!status.ok()) return OnLinkState(session, context::LinkState::kDown, status);
   const std::lock_guard lock(session.mutex);
@@ -163,7 +165,10 @@ void ContextKeeper::OnSnapshot(Session& session, context::SnapshotPtr snapshot) 
   metrics_->ObserveSnapshot(*received);
   const context::Rejection rejection = store_->Publish(
       session.store_handle, info, {std::move(snapshot), *std::move(prepared), *std::move(charge)});
-  if (rejection == context::Rejection::kNone) return OnPublished(session, info);
+  if (rejection == context::Rejection::kNone) {
+    options_.recorder->OnSnapshot(session, received);
+    return OnPublished(session, info);
+  }
   OnRejected(session, info, context::ToString(rejection));
 }
 

@@ -22,6 +22,7 @@
 #include "common/context/snapshot_channel.h"
 #include "common/time/clock.h"
 #include "services/planning/action_expert.h"
+#include "services/planning/plan_recorder.h"
 #include "services/planning/planning_metrics.h"
 #include "services/planning/session.h"
 
@@ -33,6 +34,9 @@ class ContextKeeper {
     // Asked of the producer; absent: as it computes them.
     std::optional<context::ContextLayout::ElementType> element_type;
     context::KvBufferPool::Options pool;  // of dequantised contexts
+    // Epoch of an attachment, where it shall not be newer than `last` and the calendar clock.
+    std::function<uint64_t(const Session& session, uint64_t last)> mint_epoch;
+    PlanRecorder* recorder = nullptr;  // outlives the keeper; never null there
   };
 
   // All pointers outlive the keeper. `on_event` is called after each publication, and when a

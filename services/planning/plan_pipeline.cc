@@ -1,6 +1,7 @@
 #include "services/planning/plan_pipeline.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "common/control/decision_agreement.h"
@@ -66,6 +67,21 @@ void PlanPipeline::BeginEpisode(PlanWork& work) const {
   state.follower.Reset();
 }
 
+// Looked at once, before the context is chosen: what a tick makes of the producer's versions is
+// then a function of what its result says that it saw, which is what a replay goes by.
+void PlanPipeline::LookAtProducer(PlanWork& work) const {
+  const Session& session = *work.session;
+  const uint64_t epoch = session.epoch_in_force.load(std::memory_order_acquire);
+  const uint64_t announced = session.announced_version.load(std::memory_order_acquire);
+  const bool same = session.epoch_in_force.load(std::memory_order_acquire) == epoch;
+  work.result.newest_seen = {session.key, work.episode, epoch, same ? announced : 0};
+}
+
+void PlanPipeline::Saw(PlanWork& work, SnapshotId id) const {
+  SnapshotId& seen = work.result.newest_seen;
+  if (std::tie(id.epoch, id.version) > std::tie(seen.epoch, seen.version)) seen = id;
+}
+
 // False where the plan has failed.
 bool PlanPipeline::Acquire(PlanWork& work, Context* context) const {
   const Session& session = *work.session;
@@ -84,6 +100,9 @@ bool PlanPipeline::Acquire(PlanWork& work, Context* context) const {
       work.result.failure = PlanFailure::kSessionClosed;
     } else if (exactly) {
       work.result.failure = PlanFailure::kContextNotFound;
+      // Newer ones may have taken its place.
+      const auto latest = store_->Latest(session.store_handle, planner_reader_);
+      if (latest) Saw(work, latest.id());
     }
     return work.result.failure == PlanFailure::kNone;
   }
@@ -102,8 +121,8 @@ bool PlanPipeline::Acquire(PlanWork& work, Context* context) const {
 // False where a newer version was asked for than there is.
 bool PlanPipeline::NewEnough(PlanWork& work, const Context& context) const {
   if (work.choice.kind != ContextChoice::Kind::kAtLeast) return true;
-  const uint64_t epoch = work.session->epoch_in_force.load(std::memory_order_acquire);
-  const bool current = context.served != nullptr && context.id.epoch == epoch;
+  const bool current =
+      context.served != nullptr && context.id.epoch >= work.result.newest_seen.epoch;
   if (current && context.id.version >= work.choice.id.version) return true;
   if (current) work.result.snapshot = context.id;
   work.result.failure = PlanFailure::kContextTooOld;
@@ -115,16 +134,20 @@ StalenessOutcome PlanPipeline::JudgeAbsence(PlanWork& work, StalenessInputs inpu
   {
     const auto latest = store_->Latest(work.session->store_handle, planner_reader_);
     inputs.newer_exists = latest && latest.capture_time_us() > work.capture_time_us;
+    if (inputs.newer_exists) Saw(work, latest.id());
   }
   inputs.had_context = state.had_context;
+  const StalenessOutcome outcome = JudgeStaleness(inputs, work.session->options, work.on_expired);
+  if (outcome.verdict == PlanVerdict::kWait) return outcome;
   // A context that ran out of retention is one that expired.
   if (state.had_context && !inputs.newer_exists) {
     state.recovery.Observe({}, /*expired=*/true);
     work.session->recovering.store(true, std::memory_order_relaxed);
   }
-  return JudgeStaleness(inputs, work.session->options, work.on_expired);
+  return outcome;
 }
 
+// A look that ends in waiting leaves the session's planning state as it was.
 StalenessOutcome PlanPipeline::Judge(PlanWork& work, const Context& context, bool may_park) const {
   PlanningState& state = work.session->planning;
   const bool exactly = work.choice.kind == ContextChoice::Kind::kExactly;
@@ -132,7 +155,6 @@ StalenessOutcome PlanPipeline::Judge(PlanWork& work, const Context& context, boo
   // Waiting changes nothing for a plan that names its context.
   inputs.may_wait = may_park && !exactly;
   if (context.served == nullptr) return JudgeAbsence(work, inputs);
-  state.had_context = true;
   inputs.has_context = true;
   inputs.staleness_us = work.capture_time_us - context.capture_us;
   inputs.route_changed =
@@ -140,6 +162,7 @@ StalenessOutcome PlanPipeline::Judge(PlanWork& work, const Context& context, boo
   StalenessOutcome outcome = JudgeStaleness(inputs, work.session->options, work.on_expired);
   if (inputs.staleness_us < 0) outcome.reasons.Add(Reason::kContextFromFuture);
   if (outcome.verdict == PlanVerdict::kWait) return outcome;
+  state.had_context = true;
   // An old context that was asked for by name says nothing about the session's freshness.
   if (exactly) return outcome;
   const bool hold = state.recovery.Observe(context.id, outcome.reasons.Has(Reason::kExpired));
@@ -161,11 +184,10 @@ void PlanPipeline::Describe(PlanWork& work, const Context& context) const {
   result.snapshot_capture_us = context.capture_us;
   result.reasons.Merge(header.reasons);
   result.context_decision = context.served->snapshot->decision;
-  const uint64_t announced = work.session->announced_version.load(std::memory_order_acquire);
-  const bool comparable =
-      context.id.epoch == work.session->epoch_in_force.load(std::memory_order_acquire);
+  const SnapshotId& seen = result.newest_seen;
+  const bool comparable = context.id.epoch == seen.epoch;
   result.version_gap =
-      comparable && announced > context.id.version ? announced - context.id.version : 0;
+      comparable && seen.version > context.id.version ? seen.version - context.id.version : 0;
   result.travel = ComputeContextTravel(
       {header.prompt.pose, header.prompt.speed_mps, header.prompt.target_points[0]},
       {work.ego.pose, work.ego.speed_mps, work.target.current});
@@ -225,8 +247,10 @@ PlanTick::Outcome PlanPipeline::Run(PlanWork& work, bool may_park) {
     return Outcome::kAnswered;
   }
   BeginEpisode(work);
+  LookAtProducer(work);
   Context context;
   if (!Acquire(work, &context)) return Outcome::kAnswered;
+  if (context.served != nullptr) Saw(work, context.id);
   if (WaitsForRefresh(work, context)) {
     // Its end is a snapshot at least as new, the loss of the refresh, or the park limit.
     may_park = may_park && !work.session->lost_refreshes.Has(*work.required_capture_us);

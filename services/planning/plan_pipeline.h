@@ -51,6 +51,8 @@ class PlanPipeline final : public PlanTick {
       : store_(store), expert_(expert), metrics_(metrics) {}
 
   void BeginEpisode(PlanWork& work) const;
+  void LookAtProducer(PlanWork& work) const;
+  void Saw(PlanWork& work, SnapshotId id) const;
   bool Acquire(PlanWork& work, Context* context) const;
   bool WaitsForRefresh(const PlanWork& work, const Context& context) const;
   bool NewEnough(PlanWork& work, const Context& context) const;

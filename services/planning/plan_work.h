@@ -57,6 +57,8 @@ struct PlanResult {
   SnapshotId snapshot;                    // version 0: none used
   SessionTimeUs snapshot_capture_us = 0;  // valid with a snapshot
   uint64_t version_gap = 0;               // valid with a snapshot
+  // Episode, producer's epoch and newest version of it that the tick knew of; version 0: none.
+  SnapshotId newest_seen;
   std::optional<ContextTravel> travel;
   double queue_s = 0.0;
   double parked_s = 0.0;

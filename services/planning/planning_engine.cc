@@ -34,9 +34,16 @@ uint32_t RetainedVersions(uint32_t wanted, const SessionOptions& options) {
   return std::clamp(invisible + kEarlyRefreshes + 2, wanted, kMaxRetained);
 }
 
-ContextKeeper::Options KeeperOptions(const PlanningEngineOptions& options) {
+ContextKeeper::Options KeeperOptions(const PlanningEngineOptions& options, PlanRecorder* recorder) {
   return {.element_type = options.context_element_type,
-          .pool = {.byte_budget = options.memory.process_bytes}};
+          .pool = {.byte_budget = options.memory.process_bytes},
+          .mint_epoch = options.mint_epoch,
+          .recorder = recorder};
+}
+
+PlanRecorder* NoRecorder() {
+  static PlanRecorder none;
+  return &none;
 }
 
 context::MemoryBudget::Options MemoryOptions(const PlanningEngineOptions& options,
@@ -51,10 +58,10 @@ context::MemoryBudget::Options MemoryOptions(const PlanningEngineOptions& option
 
 absl::StatusOr<std::unique_ptr<PlanningEngine>> PlanningEngine::Create(
     const PlanningEngineOptions& options, ActionExpert* expert, context::SnapshotChannel* channel,
-    const Clock* clock, PlanningMetrics* metrics) {
+    const Clock* clock, PlanningMetrics* metrics, PlanRecorder* recorder) {
   AUTOMOT_RETURN_IF_ERROR(expert->WarmUp());
-  std::unique_ptr<PlanningEngine> engine(
-      new PlanningEngine(options, expert, channel, clock, metrics));
+  std::unique_ptr<PlanningEngine> engine(new PlanningEngine(
+      options, expert, channel, clock, metrics, recorder != nullptr ? recorder : NoRecorder()));
   context::StoreOptions store_options;
   store_options.sessions = options.session_limit;
   store_options.retained = options.retained_versions;
@@ -66,21 +73,22 @@ absl::StatusOr<std::unique_ptr<PlanningEngine>> PlanningEngine::Create(
   AUTOMOT_ASSIGN_OR_RETURN(engine->pipeline_, PlanPipeline::Create(engine->store_.get(), expert,
                                                                    metrics, options.session_limit));
   engine->loop_ = std::make_unique<PlanningLoop>(options.loop, engine->pipeline_.get(), clock);
-  engine->keeper_ = std::make_unique<ContextKeeper>(engine->store_.get(), &engine->memory_, expert,
-                                                    channel, clock, metrics, KeeperOptions(options),
-                                                    [loop = engine->loop_.get()] { loop->Poke(); });
+  engine->keeper_ = std::make_unique<ContextKeeper>(
+      engine->store_.get(), &engine->memory_, expert, channel, clock, metrics,
+      KeeperOptions(options, engine->recorder_), [loop = engine->loop_.get()] { loop->Poke(); });
   engine->maintenance_ = std::thread([raw = engine.get()] { raw->MaintenanceThread(); });
   return engine;
 }
 
 PlanningEngine::PlanningEngine(const PlanningEngineOptions& options, ActionExpert* expert,
                                context::SnapshotChannel* channel, const Clock* clock,
-                               PlanningMetrics* metrics)
+                               PlanningMetrics* metrics, PlanRecorder* recorder)
     : options_(options),
       expert_(expert),
       channel_(channel),
       clock_(clock),
       metrics_(metrics),
+      recorder_(recorder),
       sessions_(options.session_limit),
       memory_(MemoryOptions(options, *expert)) {}
 
@@ -142,6 +150,7 @@ absl::StatusOr<OpenedSession> PlanningEngine::OpenSession(const std::string& nam
   }
   if (resume_token.empty()) {
     AUTOMOT_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, OpenNew(name, options));
+    recorder_->OnSessionOpened(*session, 1);
     keeper_->Attach(session);
     metrics_->SetSessions(sessions_.size());
     AUTOMOT_LOG(kInfo, "session_opened", {{"session", name}});
@@ -162,7 +171,8 @@ absl::StatusOr<OpenedSession> PlanningEngine::OpenSession(const std::string& nam
   session->state.last_activity = clock_->Now();
   session->state.last_sequence = 0;
   session->newest_sequence.store(0, std::memory_order_release);
-  return OpenedSession{session->resume_token, ++session->state.lease,
+  recorder_->OnSessionOpened(*session, ++session->state.lease);
+  return OpenedSession{session->resume_token, session->state.lease,
                        session->episode.load(std::memory_order_acquire)};
 }
 
@@ -181,6 +191,7 @@ absl::StatusOr<uint32_t> PlanningEngine::ResetSession(const std::string& name, u
     session->state.awaited.reset();
     session->lost_refreshes.Clear();
     session->state.last_activity = clock_->Now();
+    recorder_->OnSessionReset(*session, episode);
   }
   const absl::Status told = channel_->Reset(session->key, episode);
   if (!told.ok()) {
@@ -212,6 +223,7 @@ bool PlanningEngine::ForgetIf(const std::shared_ptr<Session>& session,
     session->state.closed = true;
     session->state.pins.clear();
     session->state.awaited.reset();
+    recorder_->OnSessionClosed(*session);
   }
   keeper_->Detach(*session);
   store_->Close(session->store_handle).IgnoreError();

@@ -22,6 +22,7 @@
 #include "services/planning/action_expert.h"
 #include "services/planning/context_keeper.h"
 #include "services/planning/plan_pipeline.h"
+#include "services/planning/plan_recorder.h"
 #include "services/planning/planning_loop.h"
 #include "services/planning/planning_metrics.h"
 #include "services/planning/session_table.h"
@@ -37,6 +38,8 @@ struct PlanningEngineOptions {
   std::optional<context::ContextLayout::ElementType> context_element_type;
   context::MemoryBudget::Options memory;  // of contexts; the expert says what a usual one takes
   PlanningLoop::Options loop;
+  // For a replay, in place of epochs minted from the calendar clock.
+  std::function<uint64_t(const Session& session, uint64_t last)> mint_epoch;
 };
 
 // A plan as a handler hands it in.
@@ -52,6 +55,8 @@ struct PlanCall {
   absl::Duration order_by = absl::InfiniteDuration();  // as PlanWork has it
   std::optional<absl::Duration> park_at_most;          // wall time; absent: the engine's limit
   std::shared_ptr<std::atomic<bool>> cancelled;        // may be null
+  // automot.v1.PlanRequest as it came, for the recorder; null where it wants none or none came.
+  std::shared_ptr<const std::string> encoded;
 };
 
 // Outcome of a plan. `work` is set where `status` is OK, and valid during the call.
@@ -82,10 +87,10 @@ struct SessionStatus {
 
 class PlanningEngine {
  public:
-  // `expert`, `channel`, `clock` and `metrics` must outlive the engine. Warms the expert up.
+  // All pointers must outlive the engine; `recorder` may be null. Warms the expert up.
   static absl::StatusOr<std::unique_ptr<PlanningEngine>> Create(
       const PlanningEngineOptions& options, ActionExpert* expert, context::SnapshotChannel* channel,
-      const Clock* clock, PlanningMetrics* metrics);
+      const Clock* clock, PlanningMetrics* metrics, PlanRecorder* recorder = nullptr);
   ~PlanningEngine();
 
   absl::StatusOr<OpenedSession> OpenSession(const std::string& name,
@@ -97,6 +102,16 @@ class PlanningEngine {
   absl::StatusOr<absl::Duration> KeepAlive(const std::string& name, uint64_t lease);
 
   void Plan(PlanCall call, std::function<void(const PlanAnswer&)> done);
+  // True where handlers shall fill PlanCall::encoded.
+  bool wants_requests() const { return recorder_->wants_requests(); }
+
+  // For a replay, which keeps the order of a recorded run and plans nothing by Plan. TakeIn does
+  // what Plan does up to the planning queue, RunHere is the work's tick, on the calling thread,
+  // without waiting on purpose; AttachAnew asks for snapshots under a new epoch.
+  absl::StatusOr<std::unique_ptr<PlanWork>> TakeIn(PlanCall call);
+  void RunHere(PlanWork& work) { pipeline_->Run(work, /*may_park=*/false); }
+  absl::Status AttachAnew(const std::string& name);
+
   // Tells the planning thread to look for cancelled work.
   void NoticeCancellation() { loop_->Poke(); }
 
@@ -123,7 +138,8 @@ class PlanningEngine {
 
  private:
   PlanningEngine(const PlanningEngineOptions& options, ActionExpert* expert,
-                 context::SnapshotChannel* channel, const Clock* clock, PlanningMetrics* metrics);
+                 context::SnapshotChannel* channel, const Clock* clock, PlanningMetrics* metrics,
+                 PlanRecorder* recorder);
 
   absl::StatusOr<std::shared_ptr<Session>> OpenNew(const std::string& name,
                                                    const SessionOptions& options);
@@ -147,6 +163,7 @@ class PlanningEngine {
   context::SnapshotChannel* const channel_;
   const Clock* const clock_;
   PlanningMetrics* const metrics_;
+  PlanRecorder* const recorder_;  // never null
 
   SessionTable sessions_;
   context::MemoryBudget memory_;

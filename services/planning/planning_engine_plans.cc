@@ -100,7 +100,9 @@ absl::StatusOr<std::unique_ptr<PlanWork>> PlanningEngine::Ingest(
   auto work = std::make_unique<PlanWork>();
   {
     const std::lock_guard lock(session->mutex);
-    AUTOMOT_RETURN_IF_ERROR(IngestUnder(*session, call, work.get()));
+    const absl::Status taken = IngestUnder(*session, call, work.get());
+    recorder_->OnPlanTaken(*session, call, taken);
+    AUTOMOT_RETURN_IF_ERROR(taken);
   }
   work->session = session;
   work->sequence = call.sequence;
@@ -134,11 +136,31 @@ void PlanningEngine::Plan(PlanCall call, std::function<void(const PlanAnswer&)> 
     metrics_->ObservePlan(finished);
     const absl::Status status = PlanFailureStatus(finished);
     if (status.ok()) finished.session->plans_answered.fetch_add(1, std::memory_order_relaxed);
+    recorder_->OnPlanEnded(finished, status);
     done({status, absl::ZeroDuration(), &finished});
   };
   absl::Duration retry_after;
   const absl::Status accepted = loop_->Submit(*work, &retry_after);
-  if (!accepted.ok()) refuse(accepted, retry_after);
+  if (accepted.ok()) return;
+  recorder_->OnPlanEnded(**work, accepted);
+  refuse(accepted, retry_after);
+}
+
+absl::StatusOr<std::unique_ptr<PlanWork>> PlanningEngine::TakeIn(PlanCall call) {
+  const std::shared_ptr<Session> session = sessions_.Find(call.session);
+  if (session == nullptr) {
+    return absl::NotFoundError(absl::StrCat("session '", call.session, "' is not open"));
+  }
+  return Ingest(session, call);
+}
+
+absl::Status PlanningEngine::AttachAnew(const std::string& name) {
+  const std::shared_ptr<Session> session = sessions_.Find(name);
+  if (session == nullptr) {
+    return absl::NotFoundError(absl::StrCat("session '", name, "' is not open"));
+  }
+  keeper_->Attach(session);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<PlanningEngine::Pinned> PlanningEngine::PinContext(
@@ -163,6 +185,7 @@ absl::StatusOr<PlanningEngine::Pinned> PlanningEngine::PinContext(
   pin->expires_us = now_us + ttl_us;
   pin->handle = std::move(handle);
   const Pinned pinned{pin->lease, pin->handle.id()};
+  recorder_->OnContextPinned(*session, pinned.snapshot, ttl_us);
   state.pins.push_back(std::move(pin));
   return pinned;
 }
@@ -172,6 +195,7 @@ absl::Status PlanningEngine::ReleaseContext(const std::string& name, uint64_t le
   AUTOMOT_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
                            sessions_.FindForWriter(name, lease));
   const std::lock_guard lock(session->mutex);
+  recorder_->OnContextReleased(*session, context_lease);
   std::erase_if(session->state.pins, [&](const std::shared_ptr<const PinnedContext>& pin) {
     return pin->lease == context_lease;
   });
