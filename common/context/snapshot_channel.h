@@ -68,6 +68,9 @@ struct AttachRequest {
   uint64_t epoch = 0;        // minted by the planning owner for this attach; fences older producers
   std::string session_name;  // for logs
   double reasoning_rate_hz = 2.0;
+  // Age of a context, session time, from which plans do without it: what the producer orders the
+  // refreshes of its sessions by. 0: unknown.
+  SessionTimeUs staleness_budget_us = 0;
   ContextLayout::Kind layout_kind = ContextLayout::Kind::kCompact;
   // Absent: as the producer computes them. A quantised one is made from that; another one is
   // refused.

@@ -118,6 +118,9 @@ inline constexpr MetricName kDecisionFailuresTotal{
     "automot_decision_failures_total", "Snapshots published without a decision that was wanted."};
 inline constexpr MetricName kVisionCacheHitsTotal{
     "automot_vision_cache_hits_total", "Camera frames whose vision features were reused."};
+inline constexpr MetricName kRefreshRunsTotal{
+    "automot_refresh_runs_total",
+    "Runs of the understanding expert for refreshes, each of one vehicle or of several."};
 inline constexpr MetricName kRefreshesStreamedTotal{
     "automot_refreshes_streamed_total",
     "Refreshes whose layers were sent to a consumer, one by one or together."};

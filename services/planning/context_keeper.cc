@@ -102,6 +102,7 @@ void ContextKeeper::AttachUnder(Link& link) {
   request.session_name = session.name;
   request.episode = session.episode.load(std::memory_order_acquire);
   request.reasoning_rate_hz = session.options.reasoning_rate_hz;
+  request.staleness_budget_us = session.options.hard_staleness_us;
   request.lossless = session.options.time_mode != TimeMode::kRealtime;
   request.model_revision = expert_->info().model_revision;
   request.element_type = options_.element_type;

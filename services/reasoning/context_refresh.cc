@@ -1,6 +1,7 @@
 #include "services/reasoning/context_refresh.h"
 
 #include <utility>
+#include <vector>
 
 #include "common/status/status_macros.h"
 
@@ -34,39 +35,67 @@ absl::StatusOr<VisionFeatures> EncodeFrames(const std::vector<CameraFramePtr>& f
   return features;
 }
 
-absl::StatusOr<ContextRefresh::Result> ContextRefresh::Run(const RefreshJob& job,
-                                                           const Hooks& hooks) {
+void ContextRefresh::Run(absl::Span<const RefreshJob> jobs, const Hooks& hooks) {
+  std::vector<Part> parts;
+  for (const RefreshJob& job : jobs) {
+    absl::StatusOr<Part> part = Prepare(job, hooks);
+    if (part.ok()) {
+      parts.push_back(*std::move(part));
+    } else {
+      hooks.end(job, part.status());
+    }
+  }
+  if (parts.empty()) return;
+  const absl::Duration planned = clock_->Now();
+  const absl::Status status = Prefill(parts, hooks);
+  const double prefill_ms = MillisecondsSince(planned, *clock_);
+  for (Part& part : parts) {
+    if (!status.ok()) {
+      hooks.end(*part.job, status);
+      continue;
+    }
+    part.building->timings.prefill_ms = prefill_ms;
+    part.building->timings.total_ms = MillisecondsSince(part.begin, *clock_);
+    Decide(part);
+    part.result.snapshot = std::move(part.building);
+    hooks.end(*part.job, std::move(part.result));
+  }
+}
+
+absl::StatusOr<ContextRefresh::Part> ContextRefresh::Prepare(const RefreshJob& job,
+                                                             const Hooks& hooks) {
   if (job.history.frames.empty()) {
     return absl::FailedPreconditionError(
         "camera_images: the session has no camera frame to make a context from");
   }
-  Result result;
-  const absl::Duration begin = clock_->Now();
-  AUTOMOT_ASSIGN_OR_RETURN(VisionFeatures features, EncodeFrames(job.history.frames, *expert_,
-                                                                 *job.cache, &result.cache_hits));
+  Part part{.job = &job, .begin = clock_->Now()};
+  AUTOMOT_ASSIGN_OR_RETURN(part.features, EncodeFrames(job.history.frames, *expert_, *job.cache,
+                                                       &part.result.cache_hits));
   const absl::Duration encoded = clock_->Now();
-  AUTOMOT_ASSIGN_OR_RETURN(
-      const ContextPlan plan,
-      expert_->PlanContext(PromptOf(*job.observation), static_cast<int>(features.size()),
-                           job.owner->request().layout_kind));
-  auto building = std::make_shared<context::ContextSnapshot>();
-  AUTOMOT_ASSIGN_OR_RETURN(building->kv, pool_->Acquire(plan.layout));
-  FillHeader(job, plan, &building->header);
-  const std::optional<SnapshotId> id = hooks.begin();
+  AUTOMOT_ASSIGN_OR_RETURN(part.plan, expert_->PlanContext(PromptOf(*job.observation),
+                                                           static_cast<int>(part.features.size()),
+                                                           job.owner->request().layout_kind));
+  part.building = std::make_shared<context::ContextSnapshot>();
+  AUTOMOT_ASSIGN_OR_RETURN(part.building->kv, pool_->Acquire(part.plan.layout));
+  FillHeader(job, part.plan, &part.building->header);
+  part.building->timings.queue_ms = absl::ToDoubleMilliseconds(part.begin - job.accepted);
+  part.building->timings.encode_ms = absl::ToDoubleMilliseconds(encoded - part.begin);
+  const std::optional<SnapshotId> id = hooks.begin(job);
   if (!id) return absl::AbortedError("the episode or epoch of the observation is over");
-  building->header.id = *id;
+  part.building->header.id = *id;
+  return part;
+}
 
-  const absl::Duration planned = clock_->Now();
-  const context::SnapshotPtr readable = building;
-  AUTOMOT_RETURN_IF_ERROR(expert_->Prefill(
-      plan, features, building->kv, [&](int layer) { hooks.on_layers(readable, layer + 1); }));
-  building->timings.queue_ms = absl::ToDoubleMilliseconds(begin - job.accepted);
-  building->timings.encode_ms = absl::ToDoubleMilliseconds(encoded - begin);
-  building->timings.prefill_ms = MillisecondsSince(planned, *clock_);
-  building->timings.total_ms = MillisecondsSince(begin, *clock_);
-  Decide(job, plan, building.get(), &result);
-  result.snapshot = readable;
-  return result;
+absl::Status ContextRefresh::Prefill(absl::Span<const Part> parts, const Hooks& hooks) {
+  std::vector<PrefillItem> items;
+  std::vector<context::SnapshotPtr> readable;
+  for (const Part& part : parts) {
+    items.push_back({&part.plan, &part.features, &part.building->kv});
+    readable.push_back(part.building);
+  }
+  return expert_->PrefillBatch(items, [&](std::size_t item, int layer) {
+    hooks.on_layers(*parts[item].job, readable[item], layer + 1);
+  });
 }
 
 void ContextRefresh::FillHeader(const RefreshJob& job, const ContextPlan& plan,
@@ -93,23 +122,23 @@ void ContextRefresh::FillHeader(const RefreshJob& job, const ContextPlan& plan,
   if (observation.reasons.Has(Reason::kHalfSweep)) header->reasons.Add(Reason::kHalfSweep);
 }
 
-void ContextRefresh::Decide(const RefreshJob& job, const ContextPlan& plan,
-                            context::ContextSnapshot* snapshot, Result* result) {
+void ContextRefresh::Decide(Part& part) {
   if (!publish_decisions_) return;
   const absl::Duration begin = clock_->Now();
+  const RefreshJob& job = *part.job;
   const CameraFrame& newest = *job.history.frames.back();
   const DecisionInputs inputs = {.camera = newest.image,
                                  .camera_was_jpeg = newest.was_jpeg,
                                  .lidar = job.observation->lidar,
                                  .prompt = PromptOf(*job.observation),
                                  .capture_time_us = job.capture_time_us()};
-  absl::StatusOr<Decision> decision = expert_->Decide(plan, snapshot->kv, inputs);
+  absl::StatusOr<Decision> decision = expert_->Decide(part.plan, part.building->kv, inputs);
   if (decision.ok()) {
-    snapshot->decision = *std::move(decision);
+    part.building->decision = *std::move(decision);
   } else {
-    result->decision_status = decision.status();
+    part.result.decision_status = decision.status();
   }
-  snapshot->timings.decision_ms = MillisecondsSince(begin, *clock_);
+  part.building->timings.decision_ms = MillisecondsSince(begin, *clock_);
 }
 
 }  // namespace automot::reasoning

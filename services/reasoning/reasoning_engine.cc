@@ -12,6 +12,7 @@ namespace automot::reasoning {
 namespace {
 
 constexpr double kMaxReasoningRateHz = 100.0;  // session.proto
+constexpr SessionTimeUs kMaxStalenessBudgetUs = 3'600'000'000;
 constexpr std::size_t kMaxQuestionBytes = 4096;
 
 absl::Status CheckRequest(const context::AttachRequest& request) {
@@ -20,6 +21,11 @@ absl::Status CheckRequest(const context::AttachRequest& request) {
     return absl::InvalidArgumentError(
         absl::StrCat("reasoning_rate_hz is ", request.reasoning_rate_hz,
                      "; it must be above 0 and at most ", kMaxReasoningRateHz));
+  }
+  if (request.staleness_budget_us < 0 || request.staleness_budget_us > kMaxStalenessBudgetUs) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("staleness_budget_us is ", request.staleness_budget_us,
+                     "; it must be at least 0 and at most ", kMaxStalenessBudgetUs));
   }
   if (request.epoch == 0) return absl::InvalidArgumentError("epoch is 0; it must be above 0");
   return absl::OkStatus();
@@ -69,7 +75,8 @@ ReasoningEngine::ReasoningEngine(const ReasoningOptions& options, ExpertFactory 
       clock_(clock),
       events_(events),
       pool_(options.pool),
-      sessions_(options.limits) {
+      sessions_(options.limits),
+      batching_(options.worker.max_batch) {
   worker_ = std::make_unique<ReasoningWorker>(options.worker, std::move(factory), &pool_, clock,
                                               static_cast<WorkSource*>(this));
 }
@@ -116,6 +123,21 @@ absl::Status ReasoningEngine::CheckAdmission(const context::AttachRequest& reque
   return CheckElementType(request, status_.expert);
 }
 
+// A session that is attached already is not turned away for what it asks now.
+absl::Status ReasoningEngine::CheckLoad(const context::AttachRequest& request) const {
+  const ReasoningSession* session = sessions_.Find(request);
+  if (options_.max_refresh_load <= 0.0 || (session != nullptr && session->owner != nullptr)) {
+    return absl::OkStatus();
+  }
+  const double refresh_s = absl::ToDoubleSeconds(batching_.BestCost());
+  const double load = refresh_s * (sessions_.declared_rate_hz() + request.reasoning_rate_hz);
+  if (load <= options_.max_refresh_load) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("reasoning_rate_hz is ", request.reasoning_rate_hz, "; with it refreshes of ",
+                   absl::ToInt64Milliseconds(batching_.BestCost()), " ms would take ", load,
+                   " of the expert's time, and the limit is ", options_.max_refresh_load));
+}
+
 absl::Status ReasoningEngine::Attach(const context::AttachRequest& request,
                                      context::SnapshotReceiver* receiver) {
   return AttachOwner(request, receiver, nullptr);
@@ -134,6 +156,7 @@ absl::Status ReasoningEngine::AttachOwner(const context::AttachRequest& request,
   {
     std::lock_guard lock(mutex_);
     AUTOMOT_RETURN_IF_ERROR(CheckAdmission(request));
+    AUTOMOT_RETURN_IF_ERROR(CheckLoad(request));
     AUTOMOT_ASSIGN_OR_RETURN(ReasoningSession * session,
                              sessions_.Attach(request, receiver, sink, &replaced));
     owner = session->owner;

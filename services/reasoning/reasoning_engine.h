@@ -32,6 +32,7 @@
 #include "services/reasoning/link_thread.h"
 #include "services/reasoning/reasoning_events.h"
 #include "services/reasoning/reasoning_worker.h"
+#include "services/reasoning/refresh_batching.h"
 #include "services/reasoning/session_table.h"
 #include "services/reasoning/work_source.h"
 
@@ -41,6 +42,9 @@ struct ReasoningOptions {
   SessionLimits limits;
   std::size_t waiting_questions = 8;
   SessionTimeUs history_tolerance_us = 60'000;  // semantics 3
+  // Part of the expert's time that the declared rates of all sessions may ask for; 0: no limit, and
+  // too many sessions are all refreshed less often.
+  double max_refresh_load = 0.0;
   ReasoningWorker::Options worker;
   context::KvBufferPool::Options pool;
 };
@@ -128,7 +132,8 @@ class ReasoningEngine final : public context::SnapshotChannel, private WorkSourc
   // WorkSource.
   void OnWarm(const absl::StatusOr<UnderstandingExpertInfo>& info) override;
   bool WaitForWork() override;
-  std::optional<RefreshJob> TakeRefresh() override;
+  std::vector<RefreshJob> TakeRefreshes() override;
+  void OnRefreshed(int batch, absl::Duration took) override;
   std::unique_ptr<SceneQuestion> TakeQuestion() override;
   std::optional<SnapshotId> BeginSnapshot(const RefreshJob& job) override;
   void EndRefresh(const RefreshJob& job,
@@ -142,6 +147,10 @@ class ReasoningEngine final : public context::SnapshotChannel, private WorkSourc
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Offer(ReasoningSession& session, context::SlowObservationPtr observation)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  RefreshJob Take(ReasoningSession& session, absl::Duration* due)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckLoad(const context::AttachRequest& request) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // The job's session while the job is still wanted, else null.
   ReasoningSession* Wanted(const RefreshJob& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Fail(const RefreshJob& job, const absl::Status& why);
@@ -158,6 +167,7 @@ class ReasoningEngine final : public context::SnapshotChannel, private WorkSourc
   std::condition_variable work_;
   mutable std::condition_variable warmed_;
   SessionTable sessions_ ABSL_GUARDED_BY(mutex_);
+  RefreshBatching batching_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::unique_ptr<SceneQuestion>> questions_ ABSL_GUARDED_BY(mutex_);
   ReasoningStatus status_ ABSL_GUARDED_BY(mutex_);
   context::LinkStats link_stats_ ABSL_GUARDED_BY(mutex_);

@@ -25,37 +25,53 @@ void ReasoningEngine::OnWarm(const absl::StatusOr<UnderstandingExpertInfo>& info
 
 bool ReasoningEngine::WaitForWork() {
   std::unique_lock lock(mutex_);
-  work_.wait(lock, [this] {
-    return stopping_ || !questions_.empty() || sessions_.EarliestDeadline() != nullptr;
-  });
+  work_.wait(lock, [this] { return stopping_ || !questions_.empty() || sessions_.HasWork(); });
   return !stopping_;
 }
 
-std::optional<RefreshJob> ReasoningEngine::TakeRefresh() {
-  RefreshJob job;
-  absl::Duration deadline;
+std::vector<RefreshJob> ReasoningEngine::TakeRefreshes() {
+  std::vector<RefreshJob> jobs;
+  std::vector<absl::Duration> due;
+  const absl::Duration now = clock_->Now();
   {
     std::lock_guard lock(mutex_);
-    ReasoningSession* session = stopping_ ? nullptr : sessions_.EarliestDeadline();
-    if (session == nullptr) return std::nullopt;
-    RefreshCandidate next = session->refreshes->Pop();
-    const HistoryGrid grid = {.frames = status_.expert.history_frames,
-                              .spacing_us = status_.expert.history_spacing_us,
-                              .tolerance_us = options_.history_tolerance_us};
-    auto selection = session->history.Select(grid, next.frame_time_us);
-    if (selection) job.history = *std::move(selection);
-    job.owner = session->owner;
-    job.episode = session->episode;
-    job.observation = std::move(next.observation);
-    job.frame_time_us = next.frame_time_us;
-    job.cache = session->cache;
-    job.accepted = next.accepted;
-    deadline = next.deadline;
+    std::vector<ReasoningSession*> waiting;
+    if (!stopping_) waiting = sessions_.ByDeadline();
+    if (waiting.empty()) return jobs;
+    const int batch = batching_.Choose(static_cast<int>(waiting.size()),
+                                       waiting.front()->refreshes->deadline() - now);
+    waiting.resize(static_cast<std::size_t>(batch));
+    for (ReasoningSession* session : waiting) jobs.push_back(Take(*session, &due.emplace_back()));
   }
-  const absl::Duration now = clock_->Now();
-  events_->OnRefreshBegun(job.owner->request(), absl::ToDoubleSeconds(now - job.accepted),
-                          std::max(0.0, absl::ToDoubleSeconds(now - deadline)));
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    events_->OnRefreshBegun(jobs[i].owner->request(), absl::ToDoubleSeconds(now - jobs[i].accepted),
+                            std::max(0.0, absl::ToDoubleSeconds(now - due[i])));
+  }
+  events_->OnRefreshRun();
+  return jobs;
+}
+
+RefreshJob ReasoningEngine::Take(ReasoningSession& session, absl::Duration* due) {
+  RefreshCandidate next = session.refreshes->Pop();
+  const HistoryGrid grid = {.frames = status_.expert.history_frames,
+                            .spacing_us = status_.expert.history_spacing_us,
+                            .tolerance_us = options_.history_tolerance_us};
+  RefreshJob job;
+  auto selection = session.history.Select(grid, next.frame_time_us);
+  if (selection) job.history = *std::move(selection);
+  job.owner = session.owner;
+  job.episode = session.episode;
+  job.observation = std::move(next.observation);
+  job.frame_time_us = next.frame_time_us;
+  job.cache = session.cache;
+  job.accepted = next.accepted;
+  *due = next.due;
   return job;
+}
+
+void ReasoningEngine::OnRefreshed(int batch, absl::Duration took) {
+  std::lock_guard lock(mutex_);
+  batching_.Observe(batch, took);
 }
 
 std::unique_ptr<SceneQuestion> ReasoningEngine::TakeQuestion() {

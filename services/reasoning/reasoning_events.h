@@ -29,6 +29,9 @@ class ReasoningEvents {
   // `lateness_s`: begin of the refresh after its deadline, 0 where in time.
   virtual void OnRefreshBegun(const context::AttachRequest& /*owner*/, double /*queue_s*/,
                               double /*lateness_s*/) {}
+  // A run of the expert begins, with the refreshes that OnRefreshBegun has named since the last
+  // one.
+  virtual void OnRefreshRun() {}
   virtual void OnPublished(const context::AttachRequest& /*owner*/,
                            const context::ContextSnapshot& /*snapshot*/,
                            uint64_t /*vision_cache_hits*/) {}

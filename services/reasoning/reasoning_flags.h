@@ -16,6 +16,7 @@ struct ReasoningFlags {
   TorchExpertOptions expert;
   ReasoningOptions engine;
   ReasoningServerOptions server;
+  int refresh_batch = 0;  // 0: by the device
   std::string shared_memory_socket = "auto";
 };
 

@@ -20,6 +20,7 @@ PrometheusReasoningEvents::Refreshes::Refreshes(metrics::Registry* registry)
                                      {{"outcome", {"published", "failed", "dropped"}}})),
       lateness(registry->AddHistograms(names::kRefreshLatenessSeconds, &metrics::kLatencyBounds,
                                        {metrics::RateHzLabel()}, metrics::Unused::kHidden)),
+      runs(registry->AddCounters(names::kRefreshRunsTotal)),
       decision_failures(registry->AddCounters(names::kDecisionFailuresTotal)),
       vision_cache_hits(registry->AddCounters(names::kVisionCacheHitsTotal)),
       streamed(
@@ -100,6 +101,8 @@ void PrometheusReasoningEvents::OnRefreshBegun(const context::AttachRequest& own
   loop_.ObserveStage(kQueue, rate, queue_s);
   refreshes_.lateness->At({rate}).Observe(lateness_s);
 }
+
+void PrometheusReasoningEvents::OnRefreshRun() { refreshes_.runs->At().Add(); }
 
 void PrometheusReasoningEvents::OnPublished(const context::AttachRequest& owner,
                                             const context::ContextSnapshot& snapshot,

@@ -27,6 +27,7 @@ class PrometheusReasoningEvents final : public ReasoningEvents {
   void OnSubmitted(bool superseded) override;
   void OnRefreshBegun(const context::AttachRequest& owner, double queue_s,
                       double lateness_s) override;
+  void OnRefreshRun() override;
   void OnPublished(const context::AttachRequest& owner, const context::ContextSnapshot& snapshot,
                    uint64_t vision_cache_hits) override;
   void OnRefreshFailed(const context::AttachRequest& owner, const absl::Status& why) override;
@@ -44,6 +45,7 @@ class PrometheusReasoningEvents final : public ReasoningEvents {
     explicit Refreshes(metrics::Registry* registry);
     metrics::CounterFamily* const outcomes;
     metrics::HistogramFamily* const lateness;
+    metrics::CounterFamily* const runs;
     metrics::CounterFamily* const decision_failures;
     metrics::CounterFamily* const vision_cache_hits;
     metrics::CounterFamily* const streamed;

@@ -1,6 +1,7 @@
 #include "services/reasoning/reasoning_worker.h"
 
 #include <utility>
+#include <vector>
 
 #include "common/concurrency/thread_placement.h"
 #include "common/status/status_macros.h"
@@ -63,10 +64,32 @@ absl::Status ReasoningWorker::WarmUp() {
   AUTOMOT_ASSIGN_OR_RETURN(
       const ContextPlan plan,
       expert_->PlanContext(prompt, count, context::ContextLayout::Kind::kCompact));
-  AUTOMOT_ASSIGN_OR_RETURN(context::KvBuffer keys_values, pool_->Acquire(plan.layout));
+  context::KvBuffer keys_values;
+  AUTOMOT_ASSIGN_OR_RETURN(keys_values, pool_->Acquire(plan.layout));
   AUTOMOT_RETURN_IF_ERROR(expert_->Prefill(plan, features, keys_values, [](int) {}));
-  if (!options_.publish_decisions) return absl::OkStatus();
-  return expert_->Decide(plan, keys_values, {.camera = frame->image, .prompt = prompt}).status();
+  if (options_.publish_decisions) {
+    AUTOMOT_RETURN_IF_ERROR(
+        expert_->Decide(plan, keys_values, {.camera = frame->image, .prompt = prompt}).status());
+  }
+  return MeasureBatches(plan, features);
+}
+
+// What a batch is worth is known before the first one is formed. Encoding and decisions, which each
+// refresh does by itself, are seen with the first real runs.
+absl::Status ReasoningWorker::MeasureBatches(const ContextPlan& plan,
+                                             const VisionFeatures& features) {
+  if (options_.max_batch < 2) return absl::OkStatus();
+  std::vector<context::KvBuffer> buffers;
+  std::vector<PrefillItem> items;
+  buffers.reserve(static_cast<std::size_t>(options_.max_batch));
+  for (int batch = 1; batch <= options_.max_batch; ++batch) {
+    AUTOMOT_ASSIGN_OR_RETURN(buffers.emplace_back(), pool_->Acquire(plan.layout));
+    items.push_back({&plan, &features, &buffers.back()});
+    const absl::Duration begin = clock_->Now();
+    AUTOMOT_RETURN_IF_ERROR(expert_->PrefillBatch(items, [](std::size_t, int) {}));
+    source_->OnRefreshed(batch, clock_->Now() - begin);
+  }
+  return absl::OkStatus();
 }
 
 void ReasoningWorker::Serve() {
@@ -77,16 +100,24 @@ void ReasoningWorker::Serve() {
 }
 
 void ReasoningWorker::RunDueRefreshes() {
-  while (const std::optional<RefreshJob> job = source_->TakeRefresh()) Refresh(*job);
+  for (;;) {
+    const std::vector<RefreshJob> jobs = source_->TakeRefreshes();
+    if (jobs.empty()) return;
+    const absl::Duration begin = clock_->Now();
+    Refresh(jobs);
+    source_->OnRefreshed(static_cast<int>(jobs.size()), clock_->Now() - begin);
+  }
 }
 
-void ReasoningWorker::Refresh(const RefreshJob& job) {
+void ReasoningWorker::Refresh(absl::Span<const RefreshJob> jobs) {
+  using Result = absl::StatusOr<ContextRefresh::Result>;
   ContextRefresh refresh(expert_.get(), pool_, clock_, options_.publish_decisions);
-  const ContextRefresh::Hooks hooks = {
-      .begin = [&] { return source_->BeginSnapshot(job); },
-      .on_layers = [&](const context::SnapshotPtr& building,
-                       int layers_ready) { job.owner->SendLayers(building, layers_ready); }};
-  source_->EndRefresh(job, refresh.Run(job, hooks));
+  refresh.Run(jobs,
+              {.begin = [&](const RefreshJob& job) { return source_->BeginSnapshot(job); },
+               .on_layers = [](const RefreshJob& job, const context::SnapshotPtr& building,
+                               int layers_ready) { job.owner->SendLayers(building, layers_ready); },
+               .end = [&](const RefreshJob& job,
+                          const Result& result) { source_->EndRefresh(job, result); }});
 }
 
 void ReasoningWorker::Answer(SceneQuestion& question) {

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "common/context/kv_buffer_pool.h"
 #include "common/time/clock.h"
 #include "services/reasoning/understanding_expert.h"
@@ -22,6 +23,7 @@ class ReasoningWorker {
  public:
   struct Options {
     bool publish_decisions = true;
+    int max_batch = 1;   // refreshes in one run of the expert
     int nice_value = 5;  // it yields to the planning side on a shared machine
   };
 
@@ -34,9 +36,10 @@ class ReasoningWorker {
  private:
   void Main(const ExpertFactory& factory);
   absl::Status WarmUp();
+  absl::Status MeasureBatches(const ContextPlan& plan, const VisionFeatures& features);
   void Serve();
   void RunDueRefreshes();
-  void Refresh(const RefreshJob& job);
+  void Refresh(absl::Span<const RefreshJob> jobs);
   void Answer(SceneQuestion& question);
 
   const Options options_;

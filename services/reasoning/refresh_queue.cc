@@ -1,5 +1,6 @@
 #include "services/reasoning/refresh_queue.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace automot::reasoning {
@@ -17,6 +18,13 @@ bool RefreshQueue::Due(const context::SlowObservation& observation,
          frame_time_us - *begun_ >= options_.period_us - kPeriodSlackUs;
 }
 
+// The vehicle's clock runs as the wall's while a candidate waits.
+absl::Duration RefreshQueue::UntilStale(SessionTimeUs frame_time_us) const {
+  if (options_.staleness_budget_us == 0) return absl::Microseconds(options_.period_us);
+  const SessionTimeUs age_us = frame_time_us - *begun_;
+  return absl::Microseconds(std::max<SessionTimeUs>(0, options_.staleness_budget_us - age_us));
+}
+
 RefreshQueue::Outcome RefreshQueue::Offer(context::SlowObservationPtr observation,
                                           std::optional<SessionTimeUs> frame_time_us,
                                           absl::Duration now) {
@@ -25,7 +33,7 @@ RefreshQueue::Outcome RefreshQueue::Offer(context::SlowObservationPtr observatio
   if (options_.lossless) {
     if (waiting_.size() >= options_.capacity) return Outcome::kFull;
     const SessionTimeUs time = frame_time_us.value_or(observation->ego.capture_time_us);
-    waiting_.push_back({std::move(observation), time, now, now + period});
+    waiting_.push_back({std::move(observation), time, now, now + period, now + period});
     return Outcome::kQueued;
   }
   if (!frame_time_us || (begun_ && *frame_time_us <= *begun_)) {
@@ -38,11 +46,12 @@ RefreshQueue::Outcome RefreshQueue::Offer(context::SlowObservationPtr observatio
     if (*frame_time_us < waiting.frame_time_us) return Outcome::kNotDue;
     waiting.observation = std::move(observation);
     waiting.frame_time_us = *frame_time_us;
-    if (hurry) waiting.deadline = std::min(waiting.deadline, now);
+    if (hurry) waiting.due = waiting.deadline = std::min(waiting.deadline, now);
     return Outcome::kReplaced;
   }
   if (!Due(*observation, *frame_time_us)) return Outcome::kNotDue;
-  waiting_.push_back({std::move(observation), *frame_time_us, now, hurry ? now : now + period});
+  waiting_.push_back({std::move(observation), *frame_time_us, now, hurry ? now : now + period,
+                      hurry ? now : now + UntilStale(*frame_time_us)});
   return Outcome::kQueued;
 }
 

@@ -15,23 +15,26 @@ struct RefreshCandidate {
   context::SlowObservationPtr observation;
   SessionTimeUs frame_time_us = 0;  // newest camera frame that the refresh may use
   absl::Duration accepted;          // monotonic wall time
+  absl::Duration due;               // monotonic wall time: later than this it is late
   absl::Duration deadline;          // monotonic wall time; orders sessions, expires nothing
 };
 
 // Not thread-safe. Two disciplines:
 //   newest wins  at most one candidate waits; a newer observation replaces it and inherits its
-//   deadline, so that a session that
-//                submits fast is never pushed back by its own submissions. A refresh is due when
-//                `period_us` of session time has passed since the frame of the last one begun, or
-//                at once for an urgent observation.
+//                deadline, so that a session that submits fast is never pushed back by its own
+//                submissions. A refresh is due when `period_us` of session time has passed since
+//                the frame of the last one begun, or at once for an urgent observation. Its
+//                deadline is when the context that serves meanwhile will be older than the
+//                staleness budget.
 //   lossless     every observation that asks for a refresh gets one, in order; beyond `capacity`
-//   waiting ones it is refused.
+//                waiting ones it is refused. Its deadline is a period after it came.
 class RefreshQueue {
  public:
   struct Options {
     bool lossless = false;
     std::size_t capacity = 16;  // lossless only
     SessionTimeUs period_us = 500'000;
+    SessionTimeUs staleness_budget_us = 0;  // newest wins only; 0: none, the period stands for it
   };
   enum class Outcome { kQueued, kReplaced, kNotDue, kFull };
 
@@ -52,6 +55,7 @@ class RefreshQueue {
 
  private:
   bool Due(const context::SlowObservation& observation, SessionTimeUs frame_time_us) const;
+  absl::Duration UntilStale(SessionTimeUs frame_time_us) const;
 
   Options options_;
   std::deque<RefreshCandidate> waiting_;

@@ -17,7 +17,13 @@ RefreshQueue::Options QueueOptions(const context::AttachRequest& request,
                                    const SessionLimits& limits) {
   return {.lossless = request.lossless,
           .capacity = limits.lossless_queue,
-          .period_us = static_cast<SessionTimeUs>(1e6 / request.reasoning_rate_hz)};
+          .period_us = static_cast<SessionTimeUs>(1e6 / request.reasoning_rate_hz),
+          .staleness_budget_us = request.staleness_budget_us};
+}
+
+bool MayBegin(const ReasoningSession& session) {
+  if (!session.refreshes || session.refreshes->empty()) return false;
+  return !session.owner->request().lossless || session.owner->HasRoom();
 }
 
 }  // namespace
@@ -126,6 +132,11 @@ void SessionTable::StartEpisode(ReasoningSession& session, uint32_t episode) {
   }
 }
 
+const ReasoningSession* SessionTable::Find(const context::AttachRequest& request) const {
+  const auto at = by_name_.find(NameOf(request));
+  return at == by_name_.end() ? nullptr : &at->second;
+}
+
 ReasoningSession* SessionTable::FindByName(const std::string& name) {
   const auto at = by_name_.find(name);
   return at == by_name_.end() ? nullptr : &at->second;
@@ -136,16 +147,28 @@ ReasoningSession* SessionTable::FindByConsumer(uint64_t consumer) {
   return at == by_consumer_.end() ? nullptr : at->second;
 }
 
-ReasoningSession* SessionTable::EarliestDeadline() {
-  ReasoningSession* earliest = nullptr;
+std::vector<ReasoningSession*> SessionTable::ByDeadline() {
+  std::vector<ReasoningSession*> waiting;
   for (auto& [name, session] : by_name_) {
-    if (!session.refreshes || session.refreshes->empty()) continue;
-    if (session.owner->request().lossless && !session.owner->HasRoom()) continue;
-    if (earliest == nullptr || session.refreshes->deadline() < earliest->refreshes->deadline()) {
-      earliest = &session;
-    }
+    if (MayBegin(session)) waiting.push_back(&session);
   }
-  return earliest;
+  std::stable_sort(waiting.begin(), waiting.end(), [](const auto* a, const auto* b) {
+    return a->refreshes->deadline() < b->refreshes->deadline();
+  });
+  return waiting;
+}
+
+bool SessionTable::HasWork() const {
+  return std::any_of(by_name_.begin(), by_name_.end(),
+                     [](const auto& entry) { return MayBegin(entry.second); });
+}
+
+double SessionTable::declared_rate_hz() const {
+  double sum = 0.0;
+  for (const auto& [name, session] : by_name_) {
+    if (session.owner != nullptr) sum += session.owner->request().reasoning_rate_hz;
+  }
+  return sum;
 }
 
 std::vector<AttachmentPtr> SessionTable::All() const {

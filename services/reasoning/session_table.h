@@ -66,10 +66,15 @@ class SessionTable {
   // Starts an episode: history, features and waiting work go.
   void StartEpisode(ReasoningSession& session, uint32_t episode);
 
+  // The session that `request` would attach to; null: none yet.
+  const ReasoningSession* Find(const context::AttachRequest& request) const;
   ReasoningSession* FindByName(const std::string& name);
   ReasoningSession* FindByConsumer(uint64_t consumer);
-  // The session whose waiting refresh has the earliest deadline and may begin; null where none may.
-  ReasoningSession* EarliestDeadline();
+  // Sessions whose refresh waits and may begin, the earliest deadline first.
+  std::vector<ReasoningSession*> ByDeadline();
+  bool HasWork() const;
+  // Refreshes a second that the owners have declared.
+  double declared_rate_hz() const;
 
   std::vector<AttachmentPtr> All() const;
   std::size_t size() const { return by_name_.size(); }

@@ -60,9 +60,9 @@ class TorchUnderstandingExpert final : public UnderstandingExpert {
   absl::StatusOr<std::shared_ptr<const VisionFeature>> EncodeFrame(const RgbImage& image) override;
   absl::StatusOr<ContextPlan> PlanContext(const ContextPrompt& prompt, int image_count,
                                           ContextLayout::Kind kind) override;
-  absl::Status Prefill(const ContextPlan& plan, const VisionFeatures& features,
-                       context::KvBuffer& keys_values,
-                       const std::function<void(int layer)>& on_layer) override;
+  absl::Status PrefillBatch(
+      absl::Span<const PrefillItem> batch,
+      const std::function<void(std::size_t item, int layer)>& on_layer) override;
   absl::StatusOr<Decision> Decide(const ContextPlan& plan, const context::KvBuffer& keys_values,
                                   const DecisionInputs& inputs) override;
   absl::StatusOr<bool> Ask(std::string_view question, const VisionFeatures& features,
@@ -83,6 +83,10 @@ class TorchUnderstandingExpert final : public UnderstandingExpert {
     return model_->options().dtype == at::kBFloat16 ? ContextLayout::ElementType::kBFloat16
                                                     : ContextLayout::ElementType::kFloat32;
   }
+  absl::Status PrefillKind(absl::Span<const PrefillItem> batch, ContextLayout::Kind kind,
+                           const std::function<void(std::size_t item, int layer)>& on_layer);
+  absl::StatusOr<model::PromptSequence> SequenceOf(
+      const PrefillItem& item, const std::vector<model::ImageFeature>& images) const;
   absl::StatusOr<std::vector<int64_t>> QuestionIds(std::string_view question) const;
   // The prefilled scene of the features, kept for the next question about them.
   absl::StatusOr<std::shared_ptr<const model::Scene>> SceneOf(const VisionFeatures& features,
@@ -171,31 +175,56 @@ absl::StatusOr<ContextPlan> TorchUnderstandingExpert::PlanContext(const ContextP
   return plan;
 }
 
-absl::Status TorchUnderstandingExpert::Prefill(const ContextPlan& plan,
-                                               const VisionFeatures& features,
-                                               context::KvBuffer& keys_values,
-                                               const std::function<void(int layer)>& on_layer) {
-  const std::vector<model::ImageFeature> images = Unwrap(features);
+absl::StatusOr<model::PromptSequence> TorchUnderstandingExpert::SequenceOf(
+    const PrefillItem& item, const std::vector<model::ImageFeature>& images) const {
+  const ContextPlan& plan = *item.plan;
   const auto mask = info_.bidirectional_instruction ? model::InstructionMask::kBidirectional
                                                     : model::InstructionMask::kCausal;
-  AUTOMOT_ASSIGN_OR_RETURN(const model::PromptSequence sequence,
+  AUTOMOT_ASSIGN_OR_RETURN(model::PromptSequence sequence,
                            model_->Sequence(plan.prefix_ids, images, plan.instruction_ids, mask));
-  if (sequence.tokens() != plan.layout.tokens) {
-    return absl::InternalError(absl::StrCat("the sequence has ", sequence.tokens(),
-                                            " tokens; the plan said ", plan.layout.tokens));
+  if (sequence.tokens() == plan.layout.tokens) return sequence;
+  return absl::InternalError(absl::StrCat("the sequence has ", sequence.tokens(),
+                                          " tokens; the plan said ", plan.layout.tokens));
+}
+
+// One run takes contexts of one form: those of another follow in a run of their own.
+absl::Status TorchUnderstandingExpert::PrefillBatch(
+    absl::Span<const PrefillItem> batch,
+    const std::function<void(std::size_t item, int layer)>& on_layer) {
+  for (const auto kind : {ContextLayout::Kind::kCompact, ContextLayout::Kind::kFull}) {
+    AUTOMOT_RETURN_IF_ERROR(PrefillKind(batch, kind, on_layer));
   }
-  const model::ContextForm form = FormOf(plan.layout.kind);
+  return absl::OkStatus();
+}
+
+absl::Status TorchUnderstandingExpert::PrefillKind(
+    absl::Span<const PrefillItem> batch, ContextLayout::Kind kind,
+    const std::function<void(std::size_t item, int layer)>& on_layer) {
+  std::vector<std::size_t> items;  // of this kind
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (batch[i].plan->layout.kind == kind) items.push_back(i);
+  }
+  std::vector<std::vector<model::ImageFeature>> images;
+  std::vector<model::PromptSequence> sequences;
+  for (const std::size_t i : items) {
+    images.push_back(Unwrap(*batch[i].features));
+    AUTOMOT_ASSIGN_OR_RETURN(sequences.emplace_back(), SequenceOf(batch[i], images.back()));
+  }
+  std::vector<model::SequenceInput> inputs;
+  for (std::size_t i = 0; i < items.size(); ++i) inputs.push_back({&sequences[i], images[i]});
+  const model::ContextForm form = FormOf(kind);
   const model::ContextDims dims = model::DimsOf(model_->geometry(), form);
-  const at::ScalarType dtype = model_->options().dtype;
-  return model_->Prefill(
-      sequence, images,
-      [&](int64_t layer, const at::Tensor& keys, const at::Tensor& values) -> absl::Status {
+  return model_->PrefillBatch(
+      inputs,
+      [&](std::size_t input, int64_t layer, const at::Tensor& keys,
+          const at::Tensor& values) -> absl::Status {
         const int index = static_cast<int>(layer);
-        AUTOMOT_RETURN_IF_ERROR(
-            model::CopyLayer(model::SelectForm(keys, values, dims), dtype,
-                             Bytes(keys_values.Tensor(index, TensorKind::kKey)),
-                             Bytes(keys_values.Tensor(index, TensorKind::kValue))));
-        on_layer(index);
+        context::KvBuffer& buffer = *batch[items[input]].keys_values;
+        AUTOMOT_RETURN_IF_ERROR(model::CopyLayer(model::SelectForm(keys, values, dims),
+                                                 model_->options().dtype,
+                                                 Bytes(buffer.Tensor(index, TensorKind::kKey)),
+                                                 Bytes(buffer.Tensor(index, TensorKind::kValue))));
+        on_layer(items[input], index);
         return absl::OkStatus();
       },
       form);

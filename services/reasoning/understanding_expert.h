@@ -54,6 +54,13 @@ struct DecisionInputs {
   SessionTimeUs capture_time_us = 0;
 };
 
+// One context of a prefill. Borrowed; `keys_values` is of plan->layout.
+struct PrefillItem {
+  const ContextPlan* plan = nullptr;
+  const VisionFeatures* features = nullptr;
+  context::KvBuffer* keys_values = nullptr;
+};
+
 struct UnderstandingExpertInfo {
   std::string model_revision;
   std::string prompt_template;  // name with version
@@ -97,11 +104,19 @@ class UnderstandingExpert {
   virtual absl::StatusOr<ContextPlan> PlanContext(const ContextPrompt& prompt, int image_count,
                                                   context::ContextLayout::Kind kind) = 0;
 
-  // Fills `keys_values` (of plan.layout) layer by layer and calls `on_layer(l)` when layer l is
-  // complete.
-  virtual absl::Status Prefill(const ContextPlan& plan, const VisionFeatures& features,
-                               context::KvBuffer& keys_values,
-                               const std::function<void(int layer)>& on_layer) = 0;
+  // Fills the items' keys and values layer by layer, in one run for all of them, and calls
+  // `on_layer(i, l)` when layer l of item i is complete. A batch holds at least one item; each gets
+  // what it would get alone, but for rounding.
+  virtual absl::Status PrefillBatch(
+      absl::Span<const PrefillItem> batch,
+      const std::function<void(std::size_t item, int layer)>& on_layer) = 0;
+  // A batch of one.
+  absl::Status Prefill(const ContextPlan& plan, const VisionFeatures& features,
+                       context::KvBuffer& keys_values,
+                       const std::function<void(int layer)>& on_layer) {
+    const PrefillItem item{&plan, &features, &keys_values};
+    return PrefillBatch({&item, 1}, [&](std::size_t, int layer) { on_layer(layer); });
+  }
 
   // Decodes the decision on the snapshot's own observation. UNIMPLEMENTED where the decision
   // weights are not loaded.

@@ -4,9 +4,11 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "services/reasoning/context_refresh.h"
 #include "services/reasoning/refresh_job.h"
 #include "services/reasoning/scene_question.h"
@@ -22,8 +24,11 @@ class WorkSource {
   virtual void OnWarm(const absl::StatusOr<UnderstandingExpertInfo>& info) = 0;
   // Returns with work to take, or false when there will be none any more.
   virtual bool WaitForWork() = 0;
-  // The refresh with the earliest deadline, if one is due.
-  virtual std::optional<RefreshJob> TakeRefresh() = 0;
+  // The refresh with the earliest deadline, and others that shall share its run; empty where none
+  // is due.
+  virtual std::vector<RefreshJob> TakeRefreshes() = 0;
+  // A run of `batch` refreshes, from taking them to their end, took so long; in warming up as well.
+  virtual void OnRefreshed(int batch, absl::Duration took) = 0;
   virtual std::unique_ptr<SceneQuestion> TakeQuestion() = 0;
 
   // Names the snapshot of a job that is still wanted.

@@ -172,6 +172,22 @@ void BM_Prefill(benchmark::State& state) {
   PrepareContext();
 }
 
+// Contexts of several vehicles in one run; items per second are vehicles.
+void BM_PrefillBatch(benchmark::State& state) {
+  const PromptSequence sequence = SequenceOf(bench->features);
+  const std::vector<SequenceInput> batch(static_cast<size_t>(state.range(0)),
+                                         {&sequence, bench->features});
+  const auto keep = [](size_t, int64_t, const at::Tensor& k, const at::Tensor& v) {
+    benchmark::DoNotOptimize(k.const_data_ptr());
+    benchmark::DoNotOptimize(v.const_data_ptr());
+    return absl::OkStatus();
+  };
+  for (auto _ : state) {
+    OkOrDie(bench->understanding->PrefillBatch(batch, keep, ContextForm::kCompact));
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+
 // The reasoning loop's model work: the frames that the vision cache lacks, then the context. At 4
 // Hz on the history grid all frames but the newest are cached.
 void BM_Refresh(benchmark::State& state) {
@@ -194,6 +210,12 @@ BENCHMARK(BM_ActionExpert)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Tick)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_EncodeFrame)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Prefill)->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_PrefillBatch)
+    ->ArgName("vehicles")
+    ->Arg(1)
+    ->Arg(2)
+    ->Arg(4)
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Refresh)->ArgName("cached")->Arg(0)->Arg(3)->Unit(benchmark::kMillisecond);
 
 std::string WriteNano() {

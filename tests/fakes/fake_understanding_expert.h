@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -36,8 +37,10 @@ struct FakeExpertControl {
   Gate token_gate;  // before each token of an answer
 
   std::atomic<int> encoded{0};
-  std::atomic<int> prefilled{0};  // begun
+  std::atomic<int> prefilled{0};  // contexts begun
   std::atomic<int> decided{0};
+
+  std::function<void()> on_run;  // set before the engine starts; called as a run ends
 
   void FailPrefill(absl::Status status) { Set(&prefill_status_, std::move(status)); }
   void FailDecide(absl::Status status) { Set(&decide_status_, std::move(status)); }
@@ -113,29 +116,19 @@ class FakeUnderstandingExpert final : public reasoning::UnderstandingExpert {
     return plan;
   }
 
-  absl::Status Prefill(const reasoning::ContextPlan& plan,
-                       const reasoning::VisionFeatures& features, context::KvBuffer& keys_values,
-                       const std::function<void(int)>& on_layer) override {
-    ++control_->prefilled;
+  absl::Status PrefillBatch(absl::Span<const reasoning::PrefillItem> batch,
+                            const std::function<void(std::size_t, int)>& on_layer) override {
+    control_->prefilled += static_cast<int>(batch.size());
     control_->prefill_gate.Pass();
-    std::vector<uint64_t> pixels;
-    for (const auto& feature : features)
-      pixels.push_back(static_cast<const FakeVisionFeature&>(*feature).value);
-    const uint64_t seed = FakeSeed(pixels, static_cast<double>(plan.prefix_ids.at(0)) / 1000.0);
-    for (int layer = 0; layer < plan.layout.layers; ++layer) {
+    for (int layer = 0; layer < control_->layout.layers; ++layer) {
       control_->layer_gate.Pass();
       if (absl::Status status = control_->prefill_status(); !status.ok()) return status;
-      for (const auto tensor : {context::TensorKind::kKey, context::TensorKind::kValue}) {
-        const auto bytes = keys_values.Tensor(layer, tensor);
-        for (std::size_t i = 0; i < bytes.size(); ++i) {
-          bytes[i] = FakeTensorByte(seed, layer, tensor, i);
-          if (control_->finite_values && i % 4 == 3) {
-            bytes[i] = (bytes[i] & std::byte{0x80}) | std::byte{0x3e};
-          }
-        }
+      for (std::size_t i = 0; i < batch.size(); ++i) {
+        FillLayer(batch[i], layer);
+        on_layer(i, layer);
       }
-      on_layer(layer);
     }
+    if (control_->on_run) control_->on_run();
     return absl::OkStatus();
   }
 
@@ -172,6 +165,24 @@ class FakeUnderstandingExpert final : public reasoning::UnderstandingExpert {
   }
 
  private:
+  void FillLayer(const reasoning::PrefillItem& item, int layer) const {
+    std::vector<uint64_t> pixels;
+    for (const auto& feature : *item.features) {
+      pixels.push_back(static_cast<const FakeVisionFeature&>(*feature).value);
+    }
+    const double speed_mps = static_cast<double>(item.plan->prefix_ids.at(0)) / 1000.0;
+    const uint64_t seed = FakeSeed(pixels, speed_mps);
+    for (const auto tensor : {context::TensorKind::kKey, context::TensorKind::kValue}) {
+      const auto bytes = item.keys_values->Tensor(layer, tensor);
+      for (std::size_t i = 0; i < bytes.size(); ++i) {
+        bytes[i] = FakeTensorByte(seed, layer, tensor, i);
+        if (control_->finite_values && i % 4 == 3) {
+          bytes[i] = (bytes[i] & std::byte{0x80}) | std::byte{0x3e};
+        }
+      }
+    }
+  }
+
   const std::shared_ptr<FakeExpertControl> control_;
 };
 

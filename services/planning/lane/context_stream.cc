@@ -25,6 +25,7 @@ v1::SubscribeContextsRequest RequestOf(const context::AttachRequest& attach,
   request.set_selection(attach.want_layers ? v1::CONTEXT_SELECTION_FULL
                                            : v1::CONTEXT_SELECTION_DECISIONS);
   request.set_reasoning_rate_hz(attach.reasoning_rate_hz);
+  request.set_staleness_budget_us(attach.staleness_budget_us);
   request.set_layout(conversion::KvLayoutToProto(attach.layout_kind));
   request.set_model_revision(attach.model_revision);
   if (attach.element_type) {

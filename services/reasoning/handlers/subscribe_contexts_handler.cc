@@ -54,6 +54,7 @@ absl::StatusOr<Subscription> Read(const v1::SubscribeContextsRequest& proto, uin
   request.epoch = proto.epoch();
   request.session_name = proto.session();
   request.reasoning_rate_hz = proto.reasoning_rate_hz();
+  request.staleness_budget_us = proto.staleness_budget_us();
   AUTOMOT_ASSIGN_OR_RETURN(request.layout_kind, conversion::KvLayoutFromProto(proto.layout()));
   if (proto.element_type() != v1::ELEMENT_TYPE_UNSPECIFIED) {
     AUTOMOT_ASSIGN_OR_RETURN(request.element_type,

@@ -34,10 +34,18 @@ absl::StatusOr<reasoning::ContextPlan> TimedExpert::PlanContext(const reasoning:
   return plan;
 }
 
-absl::Status TimedExpert::Prefill(const reasoning::ContextPlan& plan,
-                                  const reasoning::VisionFeatures&, context::KvBuffer& keys_values,
-                                  const std::function<void(int layer)>& on_layer) {
-  const int layers = plan.layout.layers;
+absl::Status TimedExpert::PrefillBatch(absl::Span<const reasoning::PrefillItem> batch,
+                                       const std::function<void(std::size_t, int)>& on_layer) {
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    FillOne(batch[i], [&](int layer) { on_layer(i, layer); });
+  }
+  return absl::OkStatus();
+}
+
+void TimedExpert::FillOne(const reasoning::PrefillItem& item,
+                          const std::function<void(int)>& on_layer) {
+  context::KvBuffer& keys_values = *item.keys_values;
+  const int layers = item.plan->layout.layers;
   if (filled_.insert(keys_values.bytes().data()).second) {
     ++control_->buffers;
     for (int layer = 0; layer < layers; ++layer) {
@@ -57,7 +65,6 @@ absl::Status TimedExpert::Prefill(const reasoning::ContextPlan& plan,
     if (layer == layers - 1) StampTime(keys_values.Tensor(layer, TensorKind::kValue), NowNs());
     on_layer(layer);
   }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<Decision> TimedExpert::Decide(const reasoning::ContextPlan&,

@@ -34,9 +34,8 @@ class TimedExpert final : public reasoning::UnderstandingExpert {
                                                      context::ContextLayout::Kind kind) override;
   // Fills a buffer with noise the first time that it sees it, and afterwards writes a version and a
   // time.
-  absl::Status Prefill(const reasoning::ContextPlan& plan,
-                       const reasoning::VisionFeatures& features, context::KvBuffer& keys_values,
-                       const std::function<void(int layer)>& on_layer) override;
+  absl::Status PrefillBatch(absl::Span<const reasoning::PrefillItem> batch,
+                            const std::function<void(std::size_t, int)>& on_layer) override;
   absl::StatusOr<Decision> Decide(const reasoning::ContextPlan& plan,
                                   const context::KvBuffer& keys_values,
                                   const reasoning::DecisionInputs& inputs) override;
@@ -46,6 +45,8 @@ class TimedExpert final : public reasoning::UnderstandingExpert {
                            const std::function<void()>& yield) override;
 
  private:
+  void FillOne(const reasoning::PrefillItem& item, const std::function<void(int)>& on_layer);
+
   const std::shared_ptr<TimedExpertControl> control_;
   const reasoning::UnderstandingExpertInfo info_;
   std::unordered_set<const void*> filled_;

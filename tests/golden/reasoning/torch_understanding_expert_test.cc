@@ -135,6 +135,39 @@ TEST(TorchUnderstandingExpert, KeysAndValuesAreTheReferencesInBothLayouts) {
                       values.narrow(2, 0, 1).narrow(3, 0, 20), golden::kCacheTolerance, "values");
 }
 
+// Prompts of unlike lengths and both layouts in one run, each as alone.
+TEST(TorchUnderstandingExpert, ABatchGivesEachWhatItWouldGetAlone) {
+  const auto expert = Load();
+  const Context first = RunCaseA(*expert, GoldenCase("b_slow_A"), ContextLayout::Kind::kCompact);
+  const auto plan_at = [&](double x, ContextLayout::Kind kind) {
+    return *expert->PlanContext(
+        {.target = {.current = {x, -3.2}, .next = {148.1, 5.5}}, .speed_mps = 0.0}, 4, kind);
+  };
+  const std::vector<ContextPlan> plans = {plan_at(1.0, ContextLayout::Kind::kCompact), first.plan,
+                                          plan_at(-1234.5678, ContextLayout::Kind::kFull)};
+  std::vector<context::KvBuffer> alone, together;
+  std::vector<PrefillItem> batch;
+  together.reserve(plans.size());
+  for (const ContextPlan& plan : plans) {
+    alone.push_back(*context::KvBuffer::Allocate(plan.layout));
+    together.push_back(*context::KvBuffer::Allocate(plan.layout));
+    ASSERT_TRUE(expert->Prefill(plan, first.features, alone.back(), [](int) {}).ok());
+    batch.push_back({&plan, &first.features, &together.back()});
+  }
+  std::vector<std::vector<int>> layers(plans.size());
+  const absl::Status status = expert->PrefillBatch(
+      batch, [&](std::size_t item, int layer) { layers[item].push_back(layer); });
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_NE(plans[0].layout.tokens, plans[2].layout.tokens);
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    EXPECT_EQ(layers[i], (std::vector<int>{0, 1, 2, 3}));
+    for (const TensorKind tensor : {TensorKind::kKey, TensorKind::kValue}) {
+      golden::ExpectClose(Stack(together[i], tensor), Stack(alone[i], tensor),
+                          golden::kCacheTolerance, "of a batch");
+    }
+  }
+}
+
 TEST(TorchUnderstandingExpert, BidirectionalInstructionIsTheTrainingsMask) {
   const auto expert = Load({.bidirectional_instruction = true});
   const GoldenCase golden("b_slow_A_bidirectional");

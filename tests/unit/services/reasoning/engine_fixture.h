@@ -27,7 +27,7 @@ class EngineTest : public ::testing::Test {
         &clock_, events_);
     ASSERT_TRUE(engine_->WaitUntilReady(absl::Seconds(30)).ok());
     warm_up_encodings_ = control_->encoded;
-    warm_up_prefills_ = control_->prefilled;
+    warm_up_prefills_ = control_->prefill_gate.arrivals();
     warm_up_layers_ = control_->layer_gate.arrivals();
   }
 

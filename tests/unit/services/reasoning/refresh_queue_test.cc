@@ -55,6 +55,18 @@ TEST(RefreshQueue, UrgencyWithoutANewFrameWaitsForTheNextFrame) {
   EXPECT_EQ(OfferAt(queue, 200'000), Outcome::kNotDue) << "urgency is used up";
 }
 
+TEST(RefreshQueue, TheDeadlineIsWhenTheServedContextLeavesItsBudget) {
+  RefreshQueue queue({.period_us = 500'000, .staleness_budget_us = 1'000'000});
+  OfferAt(queue, 0, absl::Seconds(1));
+  EXPECT_EQ(queue.deadline(), absl::Seconds(1)) << "nothing serves yet";
+  queue.Pop();
+  OfferAt(queue, 600'000, absl::Seconds(2));
+  EXPECT_EQ(queue.deadline(), absl::Seconds(2) + absl::Milliseconds(400));
+  EXPECT_EQ(queue.Pop().due, absl::Seconds(2) + absl::Milliseconds(500));
+  OfferAt(queue, 5'000'000, absl::Seconds(3));
+  EXPECT_EQ(queue.deadline(), absl::Seconds(3)) << "stale already";
+}
+
 TEST(RefreshQueue, ReplacedCandidateKeepsItsDeadline) {
   RefreshQueue queue(kTwoHertz);
   OfferAt(queue, 0);
