@@ -7,12 +7,10 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,8 +22,7 @@
 #include "common/runtime/cpu_isa.h"
 #include "common/tokenizer/prompt.h"
 #include "tests/benchmark/benchmark_main.h"
-#include "tools/make_checkpoint/presets.h"
-#include "tools/make_checkpoint/random_checkpoint.h"
+#include "tests/benchmark/temporary_checkpoint/temporary_checkpoint.h"
 
 namespace automot::model {
 namespace {
@@ -218,16 +215,6 @@ BENCHMARK(BM_PrefillBatch)
     ->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Refresh)->ArgName("cached")->Arg(0)->Arg(3)->Unit(benchmark::kMillisecond);
 
-std::string WriteNano() {
-  std::string directory = std::filesystem::temp_directory_path() / "automot_bench_XXXXXX";
-  if (::mkdtemp(directory.data()) == nullptr) OkOrDie(absl::InternalError("no temporary folder"));
-  RandomCheckpointOptions options;
-  options.directory = directory;
-  options.geometry = OrDie(PresetGeometry("nano"));
-  OkOrDie(WriteRandomCheckpoint(options));
-  return directory;
-}
-
 int Run(std::vector<std::string> arguments) {
   std::string given;
   for (size_t i = 1; i + 1 < arguments.size(); ++i) {
@@ -237,10 +224,10 @@ int Run(std::vector<std::string> arguments) {
                     arguments.begin() + static_cast<ptrdiff_t>(i) + 2);
     break;
   }
-  const std::string directory = given.empty() ? WriteNano() : given;
+  benchmarks::TemporaryCheckpoint nano;  // until it is loaded
+  if (given.empty()) nano = OrDie(benchmarks::TemporaryCheckpoint::WriteNano());
   bench = new Bench;
-  LoadBench(directory);
-  if (given.empty()) std::filesystem::remove_all(directory);
+  LoadBench(given.empty() ? nano.directory() : given);
   return RunBenchmarks(arguments);
 }
 

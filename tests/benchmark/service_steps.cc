@@ -3,14 +3,12 @@
 //   build/<preset>/bin/automot-bench-steps --checkpoint DIR --service reasoning --dtype bfloat16
 // On a shared machine only the processor time of --threads 1 says something.
 // Without --checkpoint a random one of the nano preset is written to a temporary folder.
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
-#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <random>
@@ -24,8 +22,7 @@
 #include "nlohmann/json.hpp"
 #include "services/planning/torch_action_expert.h"
 #include "services/reasoning/torch_understanding_expert.h"
-#include "tools/make_checkpoint/presets.h"
-#include "tools/make_checkpoint/random_checkpoint.h"
+#include "tests/benchmark/temporary_checkpoint/temporary_checkpoint.h"
 
 namespace automot {
 namespace {
@@ -176,12 +173,6 @@ absl::StatusOr<nlohmann::json> MeasurePlanning(const Options& options) {
   return report.Finish();
 }
 
-absl::Status WriteNano(const std::string& directory) {
-  model::RandomCheckpointOptions nano{.directory = directory};
-  AUTOMOT_ASSIGN_OR_RETURN(nano.geometry, model::PresetGeometry("nano"));
-  return model::WriteRandomCheckpoint(nano);
-}
-
 absl::Status Measure(const Options& options) {
   nlohmann::json json;
   if (options.service != "planning") {
@@ -196,14 +187,9 @@ absl::Status Measure(const Options& options) {
 
 absl::Status Run(Options options) {
   if (!options.checkpoint.empty()) return Measure(options);
-  options.checkpoint = std::filesystem::temp_directory_path() / "automot_steps_XXXXXX";
-  if (::mkdtemp(options.checkpoint.data()) == nullptr) {
-    return absl::UnavailableError("no temporary folder");
-  }
-  absl::Status status = WriteNano(options.checkpoint);
-  if (status.ok()) status = Measure(options);
-  std::filesystem::remove_all(options.checkpoint);
-  return status;
+  AUTOMOT_ASSIGN_OR_RETURN(const auto nano, benchmarks::TemporaryCheckpoint::WriteNano());
+  options.checkpoint = nano.directory();
+  return Measure(options);
 }
 
 }  // namespace

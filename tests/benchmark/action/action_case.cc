@@ -1,7 +1,5 @@
 #include "tests/benchmark/action/action_case.h"
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <stdexcept>
 #include <utility>
@@ -9,7 +7,6 @@
 #include "common/checkpoint/safetensors.h"
 #include "common/model/parse_options.h"
 #include "tools/make_checkpoint/presets.h"
-#include "tools/make_checkpoint/random_checkpoint.h"
 
 namespace automot::benchmarks {
 namespace {
@@ -60,18 +57,14 @@ ActionCase::ActionCase(const CaseOptions& options) : directory_(options.checkpoi
 ActionCase::~ActionCase() {
   std::error_code ignored;
   std::filesystem::remove(inputs_path(), ignored);
-  if (temporary_) std::filesystem::remove_all(directory_, ignored);
 }
 
 void ActionCase::MakeCheckpoint(const CaseOptions& options) {
-  directory_ = std::filesystem::temp_directory_path() / "automot_bench_XXXXXX";
-  if (::mkdtemp(directory_.data()) == nullptr) throw std::runtime_error("no temporary folder");
-  temporary_ = true;
   model::RandomCheckpointOptions random;
-  random.directory = directory_;
   random.geometry = ReducedGeometry(options.preset);
   random.dtype = options.dtype == "bfloat16" ? DType::kBF16 : DType::kF32;
-  Check(model::WriteRandomCheckpoint(random));
+  temporary_ = OrThrow(TemporaryCheckpoint::Write(std::move(random)));
+  directory_ = temporary_.directory();
 }
 
 void ActionCase::MakeInputs(const CaseOptions& options) {

@@ -7,6 +7,7 @@
 
 #include "common/model/action_model.h"
 #include "common/model/step_storage.h"
+#include "tests/benchmark/temporary_checkpoint/temporary_checkpoint.h"
 
 namespace automot::benchmarks {
 
@@ -44,7 +45,7 @@ class ActionCase {
   void WriteInputs() const;
 
   std::string directory_;
-  bool temporary_ = false;
+  TemporaryCheckpoint temporary_;  // where none was given
   std::unique_ptr<const model::ActionModel> model_;
   model::ActionInputs inputs_;          // of the batch; the first is the single vehicle's
   at::Tensor full_keys_, full_values_;  // [layers, prefix, kv heads, head_dim] of the first context

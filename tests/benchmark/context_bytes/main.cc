@@ -6,15 +6,13 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "common/runtime/cpu_isa.h"
 #include "common/status/status_macros.h"
 #include "tests/benchmark/context_bytes/bytes_figures.h"
-#include "tools/make_checkpoint/presets.h"
-#include "tools/make_checkpoint/random_checkpoint.h"
+#include "tests/benchmark/temporary_checkpoint/temporary_checkpoint.h"
 
 namespace automot {
 namespace {
@@ -68,22 +66,11 @@ absl::Status Measure(const Options& options) {
   return absl::OkStatus();
 }
 
-absl::Status WriteNano(const std::string& directory) {
-  model::RandomCheckpointOptions nano{.directory = directory};
-  AUTOMOT_ASSIGN_OR_RETURN(nano.geometry, model::PresetGeometry("nano"));
-  return model::WriteRandomCheckpoint(nano);
-}
-
 absl::Status Run(Options options) {
   if (!options.checkpoint.empty()) return Measure(options);
-  options.checkpoint = std::filesystem::temp_directory_path() / "automot_bytes_XXXXXX";
-  if (::mkdtemp(options.checkpoint.data()) == nullptr) {
-    return absl::UnavailableError("no temporary folder");
-  }
-  absl::Status status = WriteNano(options.checkpoint);
-  if (status.ok()) status = Measure(options);
-  std::filesystem::remove_all(options.checkpoint);
-  return status;
+  AUTOMOT_ASSIGN_OR_RETURN(const auto nano, benchmarks::TemporaryCheckpoint::WriteNano());
+  options.checkpoint = nano.directory();
+  return Measure(options);
 }
 
 }  // namespace

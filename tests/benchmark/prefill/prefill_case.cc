@@ -1,8 +1,5 @@
 #include "tests/benchmark/prefill/prefill_case.h"
 
-#include <unistd.h>
-
-#include <filesystem>
 #include <stdexcept>
 #include <utility>
 
@@ -10,7 +7,6 @@
 #include "common/model/attention_mask.h"
 #include "common/model/parse_options.h"
 #include "tools/make_checkpoint/presets.h"
-#include "tools/make_checkpoint/random_checkpoint.h"
 
 namespace automot::benchmarks {
 namespace {
@@ -38,7 +34,7 @@ std::vector<int64_t> RandomWords(int64_t count) {
 
 PrefillCase::PrefillCase(const PrefillOptions& options) : options_(options) {
   MakeCheckpoint();
-  const auto checkpoint = OrThrow(model::Checkpoint::Open(directory_));
+  const auto checkpoint = OrThrow(model::Checkpoint::Open(directory()));
   model_ = OrThrow(model::UnderstandingModel::Load(
       *checkpoint, OrThrow(model::ParseModelOptions(options.dtype, "cpu"))));
   const model::ModelGeometry& geometry = model_->geometry();
@@ -53,16 +49,8 @@ PrefillCase::PrefillCase(const PrefillOptions& options) : options_(options) {
   WriteInputs();
 }
 
-PrefillCase::~PrefillCase() {
-  std::error_code ignored;
-  std::filesystem::remove_all(directory_, ignored);
-}
-
 void PrefillCase::MakeCheckpoint() {
-  directory_ = std::filesystem::temp_directory_path() / "automot_bench_XXXXXX";
-  if (::mkdtemp(directory_.data()) == nullptr) throw std::runtime_error("no temporary folder");
   model::RandomCheckpointOptions random;
-  random.directory = directory_;
   random.geometry = OrThrow(model::PresetGeometry("published"));
   Check(model::SetGeometryField(random.geometry, "text.layers", {options_.text_layers}));
   Check(model::SetGeometryField(random.geometry, "vision.depth", {options_.vision_blocks}));
@@ -71,7 +59,7 @@ void PrefillCase::MakeCheckpoint() {
                                 {blocks / 4, blocks / 2, 3 * blocks / 4}));
   Check(model::CompleteGeometry(random.geometry));
   random.dtype = options_.dtype == "bfloat16" ? DType::kBF16 : DType::kF32;
-  Check(model::WriteRandomCheckpoint(random));
+  checkpoint_ = OrThrow(TemporaryCheckpoint::Write(std::move(random)));
 }
 
 void PrefillCase::WriteInputs() const {

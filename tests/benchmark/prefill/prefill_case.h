@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/model/understanding_model.h"
+#include "tests/benchmark/temporary_checkpoint/temporary_checkpoint.h"
 
 namespace automot::benchmarks {
 
@@ -19,7 +20,6 @@ struct PrefillOptions {
 class PrefillCase {
  public:
   explicit PrefillCase(const PrefillOptions& options);
-  ~PrefillCase();
   PrefillCase(const PrefillCase&) = delete;
   PrefillCase& operator=(const PrefillCase&) = delete;
 
@@ -29,8 +29,8 @@ class PrefillCase {
   // Keys of the last layer's first head for the last token, from all pictures.
   std::vector<double> LastKeys();
 
-  const std::string& directory() const { return directory_; }
-  std::string inputs_path() const { return directory_ + "/benchmark_inputs.safetensors"; }
+  const std::string& directory() const { return checkpoint_.directory(); }
+  std::string inputs_path() const { return directory() + "/benchmark_inputs.safetensors"; }
 
  private:
   void MakeCheckpoint();
@@ -38,7 +38,7 @@ class PrefillCase {
   std::vector<model::ImageFeature> Encode(int64_t first, int64_t count) const;
 
   const PrefillOptions options_;
-  std::string directory_;
+  TemporaryCheckpoint checkpoint_;
   std::unique_ptr<const model::UnderstandingModel> model_;
   int64_t rows_ = 0, cols_ = 0;  // patches of a picture
   at::Tensor pixel_values_;      // [frames * rows * cols, values], float32
