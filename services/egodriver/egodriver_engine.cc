@@ -140,7 +140,7 @@ absl::Status EgodriverEngine::Open(const StartRequest& request) {
   const std::string name = SessionName(request.id);
   uint64_t lease = 0;
   if (status.ok()) {
-    const auto session = engine_->OpenSession(name, "", OptionsFor(options_));
+    const auto session = engine_->OpenSession(name, "", OptionsFor(options_), request.client);
     status = session.status();
     if (status.ok()) lease = session->lease;
     (*rollout)->set_lease(lease);

@@ -31,7 +31,8 @@ inline constexpr SessionTimeUs kMaxTimeUs = 9'000'000'000'000'000;
 
 // What start_session says, checked.
 struct StartRequest {
-  std::string id;  // session_uuid
+  std::string id;      // session_uuid
+  std::string client;  // who asks, as rpc::ClientIdentityOf has it
   uint64_t random_seed = 0;
   std::string scene;               // may be empty
   std::vector<RigCamera> cameras;  // optical frames, whatever revision the client speaks

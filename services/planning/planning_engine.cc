@@ -108,15 +108,17 @@ PlanningEngine::~PlanningEngine() {
 }
 
 absl::StatusOr<std::shared_ptr<Session>> PlanningEngine::OpenNew(const std::string& name,
-                                                                 const SessionOptions& options) {
+                                                                 const SessionOptions& options,
+                                                                 const std::string& client) {
   AUTOMOT_RETURN_IF_ERROR(memory_.Open());
-  auto session = OpenAdmitted(name, options);
+  auto session = OpenAdmitted(name, options, client);
   if (!session.ok()) memory_.Close();
   return session;
 }
 
-absl::StatusOr<std::shared_ptr<Session>> PlanningEngine::OpenAdmitted(
-    const std::string& name, const SessionOptions& options) {
+absl::StatusOr<std::shared_ptr<Session>> PlanningEngine::OpenAdmitted(const std::string& name,
+                                                                      const SessionOptions& options,
+                                                                      const std::string& client) {
   AUTOMOT_ASSIGN_OR_RETURN(std::string token, NewToken());
   AUTOMOT_ASSIGN_OR_RETURN(auto histogram,
                            lidar::HistogramBuilder::Create(expert_->info().lidar_histogram));
@@ -125,8 +127,8 @@ absl::StatusOr<std::shared_ptr<Session>> PlanningEngine::OpenAdmitted(
   AUTOMOT_ASSIGN_OR_RETURN(
       const context::SessionHandle handle,
       store_->Open(key, /*episode=*/1, RetainedVersions(options_.retained_versions, options)));
-  auto session =
-      std::make_shared<Session>(name, std::move(token), key, handle, options, std::move(histogram));
+  auto session = std::make_shared<Session>(name, std::move(token), key, handle, options,
+                                           std::move(histogram), client);
   {
     const std::lock_guard lock(session->mutex);
     session->state.last_activity = clock_->Now();
@@ -140,7 +142,8 @@ absl::StatusOr<std::shared_ptr<Session>> PlanningEngine::OpenAdmitted(
 
 absl::StatusOr<OpenedSession> PlanningEngine::OpenSession(const std::string& name,
                                                           const std::string& resume_token,
-                                                          const SessionOptions& options) {
+                                                          const SessionOptions& options,
+                                                          const std::string& client) {
   if (draining()) return absl::UnavailableError("the planning service is draining");
   const std::string& revision = expert_->info().model_revision;
   if (!options.required_model_revision.empty() && options.required_model_revision != revision) {
@@ -149,7 +152,8 @@ absl::StatusOr<OpenedSession> PlanningEngine::OpenSession(const std::string& nam
                                                       "'; this service runs '", revision, "'"));
   }
   if (resume_token.empty()) {
-    AUTOMOT_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, OpenNew(name, options));
+    AUTOMOT_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
+                             OpenNew(name, options, client));
     recorder_->OnSessionOpened(*session, 1);
     keeper_->Attach(session);
     metrics_->SetSessions(sessions_.size());

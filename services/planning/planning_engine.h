@@ -93,9 +93,11 @@ class PlanningEngine {
       const Clock* clock, PlanningMetrics* metrics, PlanRecorder* recorder = nullptr);
   ~PlanningEngine();
 
+  // `client`: who asks, as rpc::ClientIdentityOf has it. A session stays that of who opened it.
   absl::StatusOr<OpenedSession> OpenSession(const std::string& name,
                                             const std::string& resume_token,
-                                            const SessionOptions& options);
+                                            const SessionOptions& options,
+                                            const std::string& client = "");
   absl::StatusOr<uint32_t> ResetSession(const std::string& name, uint64_t lease);
   absl::Status CloseSession(const std::string& name, uint64_t lease);
   // Wall time until the lease ends unless renewed.
@@ -142,9 +144,11 @@ class PlanningEngine {
                  PlanRecorder* recorder);
 
   absl::StatusOr<std::shared_ptr<Session>> OpenNew(const std::string& name,
-                                                   const SessionOptions& options);
+                                                   const SessionOptions& options,
+                                                   const std::string& client);
   absl::StatusOr<std::shared_ptr<Session>> OpenAdmitted(const std::string& name,
-                                                        const SessionOptions& options);
+                                                        const SessionOptions& options,
+                                                        const std::string& client);
   absl::StatusOr<std::unique_ptr<PlanWork>> Ingest(const std::shared_ptr<Session>& session,
                                                    PlanCall& call);
   absl::Status IngestUnder(Session& session, PlanCall& call, PlanWork* work)

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "automot/v1/planning_service.grpc.pb.h"
 #include "common/rpc/address.h"
+#include "common/rpc/client_identity.h"
 #include "common/rpc/status_conversion.h"
 #include "common/status/status_macros.h"
 #include "services/planning/handlers/context_handlers.h"
@@ -34,7 +35,11 @@ class PlanningServer::Service final : public v1::PlanningService::CallbackServic
   ServerUnaryReactor* OpenSession(CallbackServerContext* call,
                                   const v1::OpenSessionRequest* request,
                                   v1::OpenSessionResponse* response) override {
-    return Answer(call, "OpenSession", HandleOpenSession, *request, response);
+    const auto open = [call](const PlanningContext& context, const v1::OpenSessionRequest& asked,
+                             v1::OpenSessionResponse* opened) {
+      return HandleOpenSession(context, rpc::ClientIdentityOf(*call), asked, opened);
+    };
+    return Answer(call, "OpenSession", open, *request, response);
   }
   ServerUnaryReactor* ResetSession(CallbackServerContext* call,
                                    const v1::ResetSessionRequest* request,

@@ -86,9 +86,10 @@ class Session {
  public:
   Session(std::string name, std::string resume_token, uint64_t key,
           context::SessionHandle store_handle, const SessionOptions& options,
-          lidar::HistogramBuilder histogram)
+          lidar::HistogramBuilder histogram, std::string client = "")
       : name(std::move(name)),
         resume_token(std::move(resume_token)),
+        client(std::move(client)),
         key(key),
         store_handle(store_handle),
         options(options),
@@ -103,7 +104,8 @@ class Session {
 
   const std::string name;
   const std::string resume_token;
-  const uint64_t key;  // identity in the store and on the channel
+  const std::string client;  // who opened it, as rpc::ClientIdentityOf has it; empty: not known
+  const uint64_t key;        // identity in the store and on the channel
   const context::SessionHandle store_handle;
   const SessionOptions options;
 

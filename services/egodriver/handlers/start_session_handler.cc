@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "common/rpc/client_identity.h"
 #include "services/egodriver/handlers/held_call.h"
 #include "services/egodriver/handlers/session_conversion.h"
 
@@ -28,6 +29,7 @@ grpc::ServerUnaryReactor* HandleStartSession(const EgodriverContext& context,
     held->Answer(start.status());
     return held;
   }
+  start->client = rpc::ClientIdentityOf(*call);
   context.engine->Start(*std::move(start), held->cancelled(),
                         [held](const absl::Status& status) { held->Answer(status); });
   return held;

@@ -7,14 +7,14 @@ namespace automot::planning {
 
 namespace v1 = automot::v1;
 
-absl::Status HandleOpenSession(const PlanningContext& context,
+absl::Status HandleOpenSession(const PlanningContext& context, const std::string& client,
                                const v1::OpenSessionRequest& request,
                                v1::OpenSessionResponse* response) {
   AUTOMOT_ASSIGN_OR_RETURN(const SessionOptions options,
                            SessionOptionsFromProto(request.options()));
   AUTOMOT_ASSIGN_OR_RETURN(
       const OpenedSession opened,
-      context.engine->OpenSession(request.session(), request.resume_token(), options));
+      context.engine->OpenSession(request.session(), request.resume_token(), options, client));
   response->set_resume_token(opened.resume_token);
   response->set_lease(opened.lease);
   response->set_episode(opened.episode);

@@ -7,7 +7,8 @@
 
 namespace automot::planning {
 
-absl::Status HandleOpenSession(const PlanningContext& context,
+// `client`: who asks, as rpc::ClientIdentityOf has it.
+absl::Status HandleOpenSession(const PlanningContext& context, const std::string& client,
                                const automot::v1::OpenSessionRequest& request,
                                automot::v1::OpenSessionResponse* response);
 absl::Status HandleResetSession(const PlanningContext& context,
