@@ -44,6 +44,15 @@ struct FakeExpertControl {
 
   void FailPrefill(absl::Status status) { Set(&prefill_status_, std::move(status)); }
   void FailDecide(absl::Status status) { Set(&decide_status_, std::move(status)); }
+  void SetAsked(const reasoning::AskOptions& options) {
+    std::lock_guard lock(mutex_);
+    asked_ = options;
+  }
+  // Of the newest question.
+  reasoning::AskOptions asked() const {
+    std::lock_guard lock(mutex_);
+    return asked_;
+  }
   absl::Status prefill_status() const { return Get(prefill_status_); }
   absl::Status decide_status() const { return Get(decide_status_); }
 
@@ -60,6 +69,7 @@ struct FakeExpertControl {
   mutable std::mutex mutex_;
   absl::Status prefill_status_;
   absl::Status decide_status_;
+  reasoning::AskOptions asked_;
 };
 
 // A frame's feature: its brightness.
@@ -155,6 +165,7 @@ class FakeUnderstandingExpert final : public reasoning::UnderstandingExpert {
                            const std::function<bool(std::string_view)>& on_text,
                            const std::function<void()>& yield) override {
     constexpr int kTokens = 3;
+    control_->SetAsked(options);
     for (int i = 0; i < kTokens; ++i) {
       if (i == options.max_tokens) return false;
       control_->token_gate.Pass();

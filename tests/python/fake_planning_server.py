@@ -119,6 +119,7 @@ class FakeReasoning(reasoning_service_pb2_grpc.ReasoningServiceServicer):
 
     def __init__(self) -> None:
         self.drop_chunk = False
+        self.asked: reasoning_service_pb2.AskRequest | None = None
 
     def SubscribeContexts(self, request, context):
         response = reasoning_service_pb2.SubscribeContextsResponse
@@ -150,6 +151,7 @@ class FakeReasoning(reasoning_service_pb2_grpc.ReasoningServiceServicer):
         yield response(trailer=trailer)
 
     def Ask(self, request, context):
+        self.asked = request
         for word in ("a ", "clear ", "road"):
             yield reasoning_service_pb2.AskResponse(text=word)
         yield reasoning_service_pb2.AskResponse(done=True, complete=True)

@@ -12,7 +12,7 @@ from automot_client.client import Deadlines, PlanError, PlannerClient, SessionOp
 from automot_client.context import ContextError
 from automot_client.driving.planner_port import PlanFailed, ServicePlanner
 from automot_client.geometry import Pose
-from automot_client.types import CameraFrame, Observation, SnapshotRef
+from automot_client.types import CameraFrame, Observation, Sampling, SnapshotRef
 from fake_planning_server import LAYERS, FakeServer
 
 
@@ -185,6 +185,16 @@ def test_decisions_come_without_payload(client):
 
 def test_ask_yields_text_as_it_comes(client):
     assert list(client.ask("What is ahead?")) == ["a ", "clear ", "road"]
+
+
+def test_ask_sends_how_tokens_are_chosen(client, server):
+    list(client.ask("Why?", stop=["."], sampling=Sampling(temperature=0.5, top_k=4, seed=3)))
+    asked = server.reasoning.asked
+    assert list(asked.stop) == ["."]
+    assert (asked.sampling.temperature, asked.sampling.top_k) == (0.5, 4)
+    assert (asked.sampling.top_p, asked.sampling.seed) == (1.0, 3)
+    list(client.ask("Why?"))
+    assert not server.reasoning.asked.HasField("sampling")
 
 
 def test_service_planner_turns_refusals_into_failed_plans(server):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -23,7 +23,7 @@ from automot_client._generated.automot.v1 import (
     reasoning_service_pb2_grpc,
 )
 from automot_client.session_options import Deadlines, SessionOptions
-from automot_client.types import Observation, Plan, ServerInfo, SnapshotRef
+from automot_client.types import Observation, Plan, Sampling, ServerInfo, SnapshotRef
 
 __all__ = ["Deadlines", "PlanError", "PlanStream", "PlannerClient", "Session", "SessionOptions"]
 
@@ -117,11 +117,18 @@ class PlannerClient:
         session: str = "",
         observation: Observation | None = None,
         max_tokens: int = 0,
+        stop: Sequence[str] = (),
+        sampling: Sampling | None = None,
     ) -> Iterator[str]:
-        """Asks about a scene; yields pieces of text as they are generated."""
+        """Asks about a scene; yields pieces of text as they are generated.
+
+        The answer ends before the first of the `stop` strings. Without `sampling` it is greedy.
+        """
         request = reasoning_service_pb2.AskRequest(
-            session=session, question=question, max_tokens=max_tokens
+            session=session, question=question, max_tokens=max_tokens, stop=stop
         )
+        if sampling is not None:
+            request.sampling.CopyFrom(reasoning_service_pb2.Sampling(**dataclasses.asdict(sampling)))
         if observation is not None:
             request.observation.CopyFrom(convert.observation_to_proto(observation))
         for response in self._require_reasoning().Ask(request, timeout=self.deadlines.ask_s):

@@ -23,6 +23,19 @@ class Control:
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """How the tokens of an answer are drawn; the fields apply in this order.
+
+    temperature 0: the likeliest token, whatever the rest says. top_k 0 and top_p 1: all tokens.
+    """
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class CameraFrame:
     """One front-camera picture: JPEG or PNG bytes, or raw RGB rows where `raw_size` is set.
 

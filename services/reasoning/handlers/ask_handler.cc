@@ -26,6 +26,16 @@ absl::StatusOr<std::vector<CameraFramePtr>> OwnFrames(const v1::AskRequest& requ
   return frames;
 }
 
+// What is out of bounds is refused by ValidateAskOptions.
+void ReadChoice(const v1::AskRequest& request, AskOptions* options) {
+  options->stop.assign(request.stop().begin(), request.stop().end());
+  const v1::Sampling& sampling = request.sampling();
+  options->sampling = {.temperature = sampling.temperature(),
+                       .top_k = sampling.top_k(),
+                       .top_p = sampling.has_top_p() ? sampling.top_p() : 1.0,
+                       .seed = sampling.seed()};
+}
+
 absl::StatusOr<std::unique_ptr<SceneQuestion>> Read(const v1::AskRequest& request,
                                                     const conversion::ObservationLimits& limits) {
   auto question = std::make_unique<SceneQuestion>();
@@ -36,6 +46,7 @@ absl::StatusOr<std::unique_ptr<SceneQuestion>> Read(const v1::AskRequest& reques
   if (request.max_tokens() != 0) {
     question->options.max_tokens = static_cast<int>(request.max_tokens());
   }
+  ReadChoice(request, &question->options);
   question->question = request.question();
   if (request.has_observation()) {
     AUTOMOT_ASSIGN_OR_RETURN(question->frames, OwnFrames(request, limits));

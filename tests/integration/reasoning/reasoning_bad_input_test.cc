@@ -146,6 +146,16 @@ TEST_F(BadInputTest, Questions) {
   request.set_max_tokens(1025);
   ExpectAsk(request, grpc::StatusCode::INVALID_ARGUMENT, "max_tokens is 1025");
   request.set_max_tokens(1);
+  request.add_stop("");
+  ExpectAsk(request, grpc::StatusCode::INVALID_ARGUMENT,
+            "a stop string has 0 bytes; it must have 1 to 256");
+  request.clear_stop();
+  request.mutable_sampling()->set_temperature(-1.0);
+  ExpectAsk(request, grpc::StatusCode::INVALID_ARGUMENT, "temperature is -1, must be in [0, 100]");
+  request.mutable_sampling()->set_temperature(1.0);
+  request.mutable_sampling()->set_top_p(0.0);
+  ExpectAsk(request, grpc::StatusCode::INVALID_ARGUMENT, "top_p is 0, must be in (0, 1]");
+  request.clear_sampling();
   ExpectAsk(request, grpc::StatusCode::FAILED_PRECONDITION,
             "session 'car' has no camera frame yet");
   request.set_session("bus");

@@ -155,6 +155,10 @@ TEST_F(ServiceTest, AskAboutAnOwnObservationNeedsNoSession) {
   *request.mutable_observation() = ObservationAt(77);
   request.set_question("Why?");
   request.set_max_tokens(1);
+  request.add_stop("!");
+  request.mutable_sampling()->set_temperature(0.7);
+  request.mutable_sampling()->set_top_k(5);
+  request.mutable_sampling()->set_seed(11);
   auto reader = stub_->Ask(&call, request);
   std::string text;
   v1::AskResponse response;
@@ -164,6 +168,12 @@ TEST_F(ServiceTest, AskAboutAnOwnObservationNeedsNoSession) {
   EXPECT_EQ(response.capture_time_us(), 77);
   EXPECT_TRUE(response.done());
   EXPECT_FALSE(response.complete());
+  const reasoning::AskOptions asked = control_->asked();
+  EXPECT_EQ(asked.stop, std::vector<std::string>{"!"});
+  EXPECT_EQ(asked.sampling.temperature, 0.7);
+  EXPECT_EQ(asked.sampling.top_k, 5);
+  EXPECT_EQ(asked.sampling.top_p, 1.0);
+  EXPECT_EQ(asked.sampling.seed, 11U);
 }
 
 TEST_F(ServiceTest, CancelledQuestionStopsTheExpert) {
