@@ -128,7 +128,9 @@ class PlannerClient:
             session=session, question=question, max_tokens=max_tokens, stop=stop
         )
         if sampling is not None:
-            request.sampling.CopyFrom(reasoning_service_pb2.Sampling(**dataclasses.asdict(sampling)))
+            request.sampling.CopyFrom(
+                reasoning_service_pb2.Sampling(**dataclasses.asdict(sampling))
+            )
         if observation is not None:
             request.observation.CopyFrom(convert.observation_to_proto(observation))
         for response in self._require_reasoning().Ask(request, timeout=self.deadlines.ask_s):
