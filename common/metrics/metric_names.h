@@ -108,6 +108,12 @@ inline constexpr MetricName kContextMemoryRefusalsTotal{
     "automot_context_memory_refusals_total",
     "Sessions and context versions that did not fit the memory budget."};
 
+// Planning: recording.
+inline constexpr MetricName kRecordedRecordsTotal{
+    "automot_recorded_records_total", "Records of a recording (--record), by what became of them."};
+inline constexpr MetricName kRecordedBytesTotal{"automot_recorded_bytes_total",
+                                                "Bytes written to a recording."};
+
 // Reasoning.
 inline constexpr MetricName kRefreshesTotal{"automot_refreshes_total",
                                             "Context refreshes by outcome."};

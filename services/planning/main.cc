@@ -51,13 +51,18 @@ absl::Status Serve(PlanningProgramFlags& flags, const egodriver::EgodriverFlags&
   AUTOMOT_ASSIGN_OR_RETURN(const LaneChoice choice, ChooseLane(flags.wanted_lane, flags.lane));
   flags.lane.lane = choice.lane;
   AUTOMOT_ASSIGN_OR_RETURN(const auto channel, GrpcSnapshotChannel::Create(flags.lane));
+  AUTOMOT_ASSIGN_OR_RETURN(const auto recording,
+                           StartRecording(flags.planning.recording,
+                                          {kProgram, flags.planning.expert, flags.planning.engine,
+                                           expert->info().model_revision, isa},
+                                          &clock));
   AUTOMOT_ASSIGN_OR_RETURN(
-      const auto engine,
-      PlanningEngine::Create(flags.planning.engine, expert.get(), channel.get(), &clock, &metrics));
+      const auto engine, PlanningEngine::Create(flags.planning.engine, expert.get(), channel.get(),
+                                                &clock, &metrics, recording.get()));
   metrics.Describe(engine->model(), engine->lane());
   const PrometheusPlanningMetrics::Connection connection(
       &metrics, {[&] { return engine->load(); }, [&] { return channel->stats(); },
-                 [&] { return engine->memory_stats(); }});
+                 [&] { return engine->memory_stats(); }, RecordingSource(recording.get())});
   const rpc::ClientAllowList allow_list(flags.shared.tls);
   const PlanningContext context{engine.get(), &clock, &metrics, &allow_list};
   AUTOMOT_ASSIGN_OR_RETURN(

@@ -70,6 +70,7 @@ struct PlanResult {
 // Owned by whoever holds the pointer: handler, then queue, planning thread, responder.
 struct PlanWork {
   std::shared_ptr<Session> session;
+  uint64_t lease = 0;
   uint64_t sequence = 0;
   uint32_t episode = 0;
 

@@ -105,6 +105,7 @@ absl::StatusOr<std::unique_ptr<PlanWork>> PlanningEngine::Ingest(
     AUTOMOT_RETURN_IF_ERROR(taken);
   }
   work->session = session;
+  work->lease = call.lease;
   work->sequence = call.sequence;
   work->capture_time_us = call.observation.capture_time_us;
   work->ego = call.observation.ego;

@@ -104,6 +104,7 @@ void AddPlanningFlags(CLI::App& app, PlanningFlags& flags) {
              "Wall time without a request after which a session ends");
   AddSeconds(app, "--park-limit-seconds", flags.engine.park_limit, 0.1, 3600,
              "Wall time that a plan waits on purpose at most");
+  AddRecordingFlags(app, flags.recording);
 }
 
 void ApplyShared(const ModelFlags& model, const ServerFlags& server, PlanningFlags& flags) {

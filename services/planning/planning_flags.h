@@ -12,6 +12,7 @@
 #include "services/planning/lane/grpc_snapshot_channel.h"
 #include "services/planning/planning_engine.h"
 #include "services/planning/planning_server.h"
+#include "services/planning/recording/recording_flags.h"
 #include "services/planning/torch_action_expert.h"
 
 namespace automot::planning {
@@ -20,6 +21,7 @@ struct PlanningFlags {
   TorchActionExpertOptions expert;
   PlanningEngineOptions engine;
   PlanningServerOptions server;
+  RecordingFlags recording;
   double session_memory_mib = 0.0;
 };
 

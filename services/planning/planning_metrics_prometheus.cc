@@ -117,6 +117,10 @@ PrometheusPlanningMetrics::Memory::Memory(metrics::Registry* registry)
       refusals(
           registry->AddPolled(names::kContextMemoryRefusalsTotal, PolledFamily::Type::kCounter)) {}
 
+PrometheusPlanningMetrics::Recording::Recording(metrics::Registry* registry)
+    : records(registry->AddPolled(names::kRecordedRecordsTotal, PolledFamily::Type::kCounter)),
+      bytes(registry->AddPolled(names::kRecordedBytesTotal, PolledFamily::Type::kCounter)) {}
+
 PrometheusPlanningMetrics::PrometheusPlanningMetrics(metrics::Registry* registry,
                                                      const Clock* clock)
     : registry_(registry),
@@ -127,7 +131,8 @@ PrometheusPlanningMetrics::PrometheusPlanningMetrics(metrics::Registry* registry
       load_(registry),
       link_(registry),
       snapshots_(registry),
-      memory_(registry) {}
+      memory_(registry),
+      recording_(registry) {}
 
 void PrometheusPlanningMetrics::Describe(const ActionExpertInfo& model, context::Lane lane) {
   registry_->AddInfo(names::kModelInfo,
@@ -139,6 +144,7 @@ void PrometheusPlanningMetrics::Describe(const ActionExpertInfo& model, context:
 
 void PrometheusPlanningMetrics::SetSources(const Sources& sources) {
   SetMemorySource(sources.memory);
+  SetRecordingSource(sources.recording);
   const auto poll = [](PolledFamily* family, const auto& source, auto read) {
     if (!source) return family->SetSource(nullptr);
     family->SetSource([source, read]() -> Samples { return read(source()); });
@@ -184,6 +190,22 @@ void PrometheusPlanningMetrics::SetSources(const Sources& sources) {
             {{{"outcome", "superseded"}}, static_cast<double>(stats.observations_superseded)},
             {{{"outcome", "dropped"}}, static_cast<double>(stats.observations_dropped)}};
   });
+}
+
+void PrometheusPlanningMetrics::SetRecordingSource(const std::function<RecordingStats()>& source) {
+  if (!source) {
+    recording_.records->SetSource(nullptr);
+    recording_.bytes->SetSource(nullptr);
+    return;
+  }
+  recording_.records->SetSource([source]() -> Samples {
+    const RecordingStats stats = source();
+    return {{{{"outcome", "written"}}, static_cast<double>(stats.written)},
+            {{{"outcome", "dropped"}}, static_cast<double>(stats.dropped)},
+            {{{"outcome", "omitted"}}, static_cast<double>(stats.omitted_snapshots)}};
+  });
+  recording_.bytes->SetSource(
+      [source]() -> Samples { return {{{}, static_cast<double>(source().bytes)}}; });
 }
 
 void PrometheusPlanningMetrics::SetMemorySource(

@@ -15,6 +15,7 @@
 #include "services/planning/action_expert.h"
 #include "services/planning/planning_loop.h"
 #include "services/planning/planning_metrics.h"
+#include "services/planning/recording/recording_stats.h"
 
 namespace automot::planning {
 
@@ -25,6 +26,7 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
     std::function<PlanningLoop::Load()> load;                        // of the engine
     std::function<context::LinkStats()> link_stats;                  // of the channel
     std::function<context::MemoryBudget::Stats()> memory = nullptr;  // of the engine
+    std::function<RecordingStats()> recording = nullptr;             // with --record
   };
 
   // `registry` and `clock` must outlive the metrics.
@@ -119,7 +121,14 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
     metrics::PolledFamily* const refusals;
   };
 
+  struct Recording {
+    explicit Recording(metrics::Registry* registry);
+    metrics::PolledFamily* const records;
+    metrics::PolledFamily* const bytes;
+  };
+
   void SetSources(const Sources& sources);
+  void SetRecordingSource(const std::function<RecordingStats()>& source);
   void SetMemorySource(const std::function<context::MemoryBudget::Stats()>& source);
   void ObserveContext(const PlanWork& work);
   void ObserveStages(const PlanWork& work, std::size_t rate, absl::Duration now);
@@ -132,6 +141,7 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
   Link link_;
   Snapshots snapshots_;
   Memory memory_;
+  Recording recording_;
 };
 
 }  // namespace automot::planning

@@ -60,9 +60,15 @@ absl::Status Serve(serve::ServeFlags& flags, const std::string& isa, Termination
   // One process, one life: it serves when both experts can.
   AUTOMOT_RETURN_IF_ERROR(reasoning_engine.WaitUntilReady(kLoadLimit));
   AUTOMOT_ASSIGN_OR_RETURN(
+      const auto recording,
+      planning::StartRecording(flags.planning.recording,
+                               {kProgram, flags.planning.expert, flags.planning.engine,
+                                expert->info().model_revision, isa},
+                               &clock));
+  AUTOMOT_ASSIGN_OR_RETURN(
       const auto planning_engine,
       planning::PlanningEngine::Create(flags.planning.engine, expert.get(), &reasoning_engine,
-                                       &clock, &planning_metrics));
+                                       &clock, &planning_metrics, recording.get()));
   AUTOMOT_ASSIGN_OR_RETURN(
       const auto reasoning_server,
       reasoning::ReasoningServer::Start(flags.reasoning.server, &reasoning_engine));
@@ -70,7 +76,8 @@ absl::Status Serve(serve::ServeFlags& flags, const std::string& isa, Termination
   const planning::PrometheusPlanningMetrics::Connection connection(
       &planning_metrics,
       {[&] { return planning_engine->load(); }, [&] { return reasoning_engine.stats(); },
-       [&] { return planning_engine->memory_stats(); }});
+       [&] { return planning_engine->memory_stats(); },
+       planning::RecordingSource(recording.get())});
   const rpc::ClientAllowList allow_list(flags.shared.tls);
   const planning::PlanningContext context{planning_engine.get(), &clock, &planning_metrics,
                                           &allow_list};

@@ -51,7 +51,7 @@ def cited_tests(markdown: str) -> set[str]:
 
 def flags_of_sources() -> set[str]:
     """Flags that the service programs take."""
-    sources = [*ROOT.glob("services/*/*_flags.cc"), *ROOT.glob("common/runtime/*flags.cc")]
+    sources = [*ROOT.glob("services/**/*_flags.cc"), *ROOT.glob("common/runtime/*flags.cc")]
     found = set()
     for source in sources:
         found.update(

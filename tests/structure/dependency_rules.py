@@ -46,6 +46,7 @@ _PROTO_FILES = (
     "*_server.h",
     "common/conversion/*",
     "common/rpc/*",
+    "services/planning/recording/*",
     "services/reasoning/answer_stream.*",
     "services/reasoning/chaos_stream.*",
     "services/reasoning/snapshot_publisher.*",

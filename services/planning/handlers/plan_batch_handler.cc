@@ -66,6 +66,7 @@ class PlanBatchReactor final : public grpc::ServerUnaryReactor {
     plan->arrived = arrived;
     plan->deadline = deadline;
     plan->cancelled = cancelled_;
+    KeepForRecorder(*context_.engine, request, &*plan);
     context_.engine->Plan(*std::move(plan),
                           [this, index](const PlanAnswer& answer) { Complete(index, answer); });
   }

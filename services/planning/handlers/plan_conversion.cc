@@ -128,6 +128,24 @@ absl::StatusOr<PlanCall> PlanCallFromProto(const v1::PlanRequest& request) {
   return call;
 }
 
+void PlanCallToProto(const PlanCall& call, v1::PlanRequest* request) {
+  request->set_session(call.session);
+  request->set_lease(call.lease);
+  request->set_sequence(call.sequence);
+  conversion::ObservationToProto(call.observation, request->mutable_observation());
+  if (call.choice.kind == ContextChoice::Kind::kExactly) {
+    SnapshotIdToProto(call.choice.id, call.session, request->mutable_context()->mutable_exactly());
+  } else if (call.choice.kind == ContextChoice::Kind::kAtLeast) {
+    request->mutable_context()->set_at_least_version(call.choice.id.version);
+  }
+  if (call.on_expired) request->set_on_expired(OnExpiredToProto(*call.on_expired));
+}
+
+void KeepForRecorder(const PlanningEngine& engine, const v1::PlanRequest& request, PlanCall* call) {
+  if (!engine.wants_requests()) return;
+  call->encoded = std::make_shared<const std::string>(request.SerializeAsString());
+}
+
 void PlanResponseToProto(const PlanWork& work, const std::string& model_revision,
                          absl::Duration now, v1::PlanResponse* response) {
   const PlanResult& result = work.result;

@@ -1,4 +1,4 @@
-// automot.v1.PlanRequest -> PlanCall, and a planned PlanWork -> automot.v1.PlanResponse.
+// automot.v1.PlanRequest <-> PlanCall, and a planned PlanWork -> automot.v1.PlanResponse.
 #pragma once
 
 #include <memory>
@@ -22,6 +22,12 @@ void SnapshotIdToProto(const SnapshotId& id, const std::string& session,
 
 // Decodes pictures; INVALID_ARGUMENT names field, value and limit.
 absl::StatusOr<PlanCall> PlanCallFromProto(const automot::v1::PlanRequest& request);
+
+// Pictures go out as raw RGB.
+void PlanCallToProto(const PlanCall& call, automot::v1::PlanRequest* request);
+// Keeps the request beside the call where the engine's recorder wants it.
+void KeepForRecorder(const PlanningEngine& engine, const automot::v1::PlanRequest& request,
+                     PlanCall* call);
 
 // Fills the response of an answered plan.
 void PlanResponseToProto(const PlanWork& work, const std::string& model_revision,

@@ -28,6 +28,7 @@ class PlanReactor final : public grpc::ServerUnaryReactor {
     plan->arrived = arrived;
     plan->deadline = DeadlineOf(*call_, *context_.clock);
     plan->cancelled = cancelled_;
+    KeepForRecorder(*context_.engine, request, &*plan);
     context_.engine->Plan(*std::move(plan), [this](const PlanAnswer& answer) { Complete(answer); });
   }
 

@@ -114,4 +114,35 @@ absl::StatusOr<SessionOptions> SessionOptionsFromProto(const v1::SessionOptions&
   return options;
 }
 
+// Every enumerator has the wire's number less one.
+static_assert(static_cast<int>(TimeMode::kLockstep) + 1 == v1::TIME_MODE_LOCKSTEP);
+static_assert(static_cast<int>(OnExpired::kWait) + 1 == v1::ON_EXPIRED_WAIT);
+static_assert(static_cast<int>(OnRouteChange::kFallback) + 1 == v1::ON_ROUTE_CHANGE_FALLBACK);
+static_assert(static_cast<int>(OnMissingModality::kFlag) + 1 == v1::ON_MISSING_MODALITY_FLAG);
+static_assert(static_cast<int>(OnNoContext::kPark) + 1 == v1::ON_NO_CONTEXT_PARK);
+
+v1::OnExpired OnExpiredToProto(OnExpired on_expired) {
+  return static_cast<v1::OnExpired>(static_cast<int>(on_expired) + 1);
+}
+
+void SessionOptionsToProto(const SessionOptions& options, v1::SessionOptions* proto) {
+  proto->set_planning_rate_hz(options.planning_rate_hz);
+  proto->set_reasoning_rate_hz(options.reasoning_rate_hz);
+  proto->set_time_mode(static_cast<v1::TimeMode>(static_cast<int>(options.time_mode) + 1));
+  proto->set_simulated_latency_us(options.simulated_latency_us);
+  proto->set_lockstep_ticks(options.lockstep_ticks);
+  proto->set_soft_staleness_us(options.soft_staleness_us);
+  proto->set_hard_staleness_us(options.hard_staleness_us);
+  proto->set_retention_us(options.retention_us);
+  proto->set_on_expired(OnExpiredToProto(options.on_expired));
+  proto->set_on_route_change(
+      static_cast<v1::OnRouteChange>(static_cast<int>(options.on_route_change) + 1));
+  proto->set_on_missing_modality(
+      static_cast<v1::OnMissingModality>(static_cast<int>(options.on_missing_modality) + 1));
+  proto->set_on_no_context(
+      static_cast<v1::OnNoContext>(static_cast<int>(options.on_no_context) + 1));
+  proto->set_run_controller(options.run_controller);
+  proto->set_required_model_revision(options.required_model_revision);
+}
+
 }  // namespace automot::planning

@@ -60,6 +60,7 @@ class StreamPlansReactor final
     if (!plan.ok()) return Complete(sequence, {plan.status(), absl::ZeroDuration(), nullptr});
     plan->arrived = arrived;
     plan->cancelled = cancelled_;
+    KeepForRecorder(*context_.engine, request_.plan(), &*plan);
     context_.engine->Plan(*std::move(plan), [this, sequence](const PlanAnswer& answer) {
       Complete(sequence, answer);
     });

@@ -30,7 +30,7 @@ class ExercisedMetrics {
   planning::PrometheusPlanningMetrics::Connection connection_{
       &planning_,
       {[] { return planning::PlanningLoop::Load(); }, [] { return context::LinkStats(); },
-       [] { return context::MemoryBudget::Stats(); }}};
+       [] { return context::MemoryBudget::Stats(); }, [] { return planning::RecordingStats(); }}};
 };
 
 }  // namespace automot::metrics
