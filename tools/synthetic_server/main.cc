@@ -30,7 +30,8 @@ void LogStart(const synthetic::SyntheticServerFlags& flags, const PlanningEngine
                {"planner_core", flags.planning.engine.loop.pinned_core}});
 }
 
-absl::Status Serve(const synthetic::SyntheticServerFlags& flags, TerminationSignals& signals) {
+absl::Status Serve(const synthetic::SyntheticServerFlags& flags,
+                   const egodriver::EgodriverFlags& egodriver_flags, TerminationSignals& signals) {
   const MonotonicClock clock;
   metrics::Registry registry;
   metrics::AddProcessMetrics(&registry);
@@ -53,7 +54,7 @@ absl::Status Serve(const synthetic::SyntheticServerFlags& flags, TerminationSign
   const PlanningContext context{engine.get(), &clock, &metrics, &allow_list};
   AUTOMOT_ASSIGN_OR_RETURN(
       const egodriver::EgodriverPort egodriver,
-      egodriver::EgodriverPort::Create(flags.egodriver, context, &egodriver_metrics));
+      egodriver::EgodriverPort::Create(egodriver_flags, context, &egodriver_metrics));
   AUTOMOT_ASSIGN_OR_RETURN(const auto server, PlanningServer::Start(flags.planning.server, context,
                                                                     egodriver.extension()));
   LogStart(flags, *engine);
@@ -69,9 +70,11 @@ absl::Status Serve(const synthetic::SyntheticServerFlags& flags, TerminationSign
 
 int main(int argc, char** argv) {
   TerminationSignals signals;
-  const auto flags = synthetic::ParseSyntheticServerFlags(argc, argv);
+  egodriver::EgodriverFlags egodriver_flags;
+  const auto flags = synthetic::ParseSyntheticServerFlags(
+      argc, argv, [&](CLI::App& app) { AddEgodriverFlags(app, egodriver_flags); });
   if (!flags.ok()) return EndProgram(kProgram, kExitBadUsage, flags.status());
   logging::SetLevel(logging::ParseLevel(flags->shared.log_level).value());
-  const absl::Status status = Serve(*flags, signals);
+  const absl::Status status = Serve(*flags, egodriver_flags, signals);
   return status.ok() ? 0 : EndProgram(kProgram, kExitFailed, status);
 }

@@ -44,7 +44,8 @@ void AddExpertFlags(CLI::App& app, SyntheticExpertOptions& expert, Durations& du
 
 }  // namespace
 
-absl::StatusOr<SyntheticServerFlags> ParseSyntheticServerFlags(int argc, char** argv) {
+absl::StatusOr<SyntheticServerFlags> ParseSyntheticServerFlags(
+    int argc, char** argv, const std::function<void(CLI::App&)>& add_more) {
   SyntheticServerFlags flags;
   Durations durations;
   CLI::App app{
@@ -54,8 +55,8 @@ absl::StatusOr<SyntheticServerFlags> ParseSyntheticServerFlags(int argc, char** 
       ->capture_default_str();
   AddExpertFlags(app, flags.expert, durations);
   planning::AddPlanningFlags(app, flags.planning);
-  egodriver::AddEgodriverFlags(app, flags.egodriver);
   AddServerFlags(app, flags.shared);
+  if (add_more != nullptr) add_more(app);
   AUTOMOT_RETURN_IF_ERROR(ParseFlags(app, argc, argv));
   planning::ApplyShared(ModelFlags(), flags.shared, flags.planning);
   flags.expert.duration = absl::Milliseconds(durations.expert_ms);
