@@ -22,6 +22,17 @@ void ChunkToProto(const context::ChunkSpec& chunk, std::span<const std::byte> by
   proto->set_data(bytes.data(), bytes.size());
 }
 
+// A recording's own header is all that there is to go by.
+context::SnapshotExpectation ExpectedOf(const v1::SnapshotHeader& header, uint64_t session) {
+  const SnapshotId id = conversion::SnapshotIdFromProto(header.id(), session);
+  context::SnapshotExpectation expected;
+  expected.session = session;
+  expected.episode = id.episode;
+  expected.epoch = id.epoch;
+  expected.session_name = header.id().session();
+  return expected;
+}
+
 }  // namespace
 
 uint64_t SnapshotRecordCount(const context::ContextSnapshot& snapshot) {
@@ -60,41 +71,18 @@ absl::Status WriteSnapshotEntries(const context::ContextSnapshot& snapshot,
   return write(&trailer);
 }
 
-absl::Status SnapshotEntryReader::Begin(const v1::SnapshotHeader& header, uint64_t session) {
-  AUTOMOT_ASSIGN_OR_RETURN(const context::SnapshotHeader plain,
-                           conversion::SnapshotHeaderFromProto(header, session));
-  context::SnapshotExpectation expected;
-  expected.session = session;
-  expected.episode = plain.id.episode;
-  expected.epoch = plain.id.epoch;
-  expected.session_name = header.id().session();
-  return assembler_.Begin(plain, expected);
-}
-
-absl::Status SnapshotEntryReader::Add(const v1::SnapshotChunk& chunk) {
-  const context::ChunkSpec spec{
-      .layer = chunk.layer(),
-      .tensor = chunk.values() ? context::TensorKind::kValue : context::TensorKind::kKey,
-      .offset_bytes = chunk.offset_bytes(),
-      .bytes = chunk.data().size(),
-      .hash = chunk.hash()};
-  return assembler_.Add(spec, std::as_bytes(std::span(chunk.data().data(), chunk.data().size())));
-}
-
 absl::StatusOr<context::SnapshotPtr> SnapshotEntryReader::Take(const v1::RecordingEntry& entry,
                                                                uint64_t session) {
   switch (entry.what_case()) {
     case v1::RecordingEntry::kSnapshotHeader:
-      AUTOMOT_RETURN_IF_ERROR(Begin(entry.snapshot_header(), session));
+      AUTOMOT_RETURN_IF_ERROR(
+          reader_.Begin(entry.snapshot_header(), ExpectedOf(entry.snapshot_header(), session)));
       return nullptr;
     case v1::RecordingEntry::kSnapshotChunk:
-      AUTOMOT_RETURN_IF_ERROR(Add(entry.snapshot_chunk()));
+      AUTOMOT_RETURN_IF_ERROR(reader_.Add(entry.snapshot_chunk()));
       return nullptr;
-    case v1::RecordingEntry::kSnapshotTrailer: {
-      AUTOMOT_ASSIGN_OR_RETURN(const context::SnapshotTrailer trailer,
-                               conversion::SnapshotTrailerFromProto(entry.snapshot_trailer()));
-      return assembler_.Finish(trailer);
-    }
+    case v1::RecordingEntry::kSnapshotTrailer:
+      return reader_.Finish(entry.snapshot_trailer());
     default:
       return absl::DataLossError(
           absl::StrCat("record ", entry.index(), " is in the middle of a snapshot"));

@@ -11,7 +11,7 @@
 #include "automot/v1/recording.pb.h"
 #include "common/context/context_snapshot.h"
 #include "common/context/kv_buffer_pool.h"
-#include "common/context/snapshot_assembler.h"
+#include "common/conversion/snapshot_reader.h"
 
 namespace automot::planning {
 
@@ -29,17 +29,14 @@ absl::Status WriteSnapshotEntries(const context::ContextSnapshot& snapshot,
 class SnapshotEntryReader {
  public:
   // `pool` must outlive the reader and what it hands out lives as long as it wants.
-  explicit SnapshotEntryReader(context::KvBufferPool* pool) : assembler_(pool) {}
+  explicit SnapshotEntryReader(context::KvBufferPool* pool) : reader_(pool) {}
 
   // Takes the next of a snapshot's records; `session` is its number here. The snapshot, once the
   // trailer is there; null before. An error ends the snapshot.
   absl::StatusOr<context::SnapshotPtr> Take(const v1::RecordingEntry& entry, uint64_t session);
 
  private:
-  absl::Status Begin(const v1::SnapshotHeader& header, uint64_t session);
-  absl::Status Add(const v1::SnapshotChunk& chunk);
-
-  context::SnapshotAssembler assembler_;
+  conversion::SnapshotReader reader_;
 };
 
 }  // namespace automot::planning
