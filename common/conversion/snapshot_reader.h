@@ -19,7 +19,8 @@ class SnapshotReader {
   explicit SnapshotReader(context::KvBufferPool* pool) : assembler_(pool) {}
 
   // `expected`: what the header must say; its session is the snapshot's number here.
-  absl::Status Begin(const v1::SnapshotHeader& header, const context::SnapshotExpectation& expected);
+  absl::Status Begin(const v1::SnapshotHeader& header,
+                     const context::SnapshotExpectation& expected);
   // FAILED_PRECONDITION for a chunk that only refers to an earlier snapshot.
   absl::Status Add(const v1::SnapshotChunk& chunk);
   absl::StatusOr<context::SnapshotPtr> Finish(const v1::SnapshotTrailer& trailer);

@@ -57,9 +57,9 @@ class ReproducibleRunTest : public ::testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   static std::vector<std::string> Arguments(const std::vector<std::string>& more = {}) {
-    std::vector<std::string> arguments = ProgramArguments(
-        {"--planning-address", "127.0.0.1:0", "--reasoning-address", "127.0.0.1:0",
-         "--log-level", "warning"});
+    std::vector<std::string> arguments =
+        ProgramArguments({"--planning-address", "127.0.0.1:0", "--reasoning-address", "127.0.0.1:0",
+                          "--log-level", "warning"});
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
@@ -200,8 +200,8 @@ TEST_F(ReproducibleRunTest, ADamagedRecordingIsSaidToBeOne) {
 TEST_F(ReproducibleRunTest, AnotherCheckpointIsTheDifference) {
   Drive(v1::TIME_MODE_STEPPED, {"--record", folder_});
   const std::string other = folder_ + "/checkpoint";
-  const support::ProgramResult made = support::RunProgram(
-      "automot-make-checkpoint", {"--preset", "nano", "--out", other});
+  const support::ProgramResult made =
+      support::RunProgram("automot-make-checkpoint", {"--preset", "nano", "--out", other});
   ASSERT_EQ(made.exit_code, 0) << made.err;
   const support::ProgramResult replay = Replay(other);
   EXPECT_EQ(replay.exit_code, 1) << replay.out << replay.err;
