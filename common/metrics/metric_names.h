@@ -59,6 +59,9 @@ inline constexpr MetricName kAdmissionTickSeconds{
 inline constexpr MetricName kSessions{"automot_sessions", "Open planning sessions."};
 inline constexpr MetricName kEpisodesTotal{"automot_episodes_total",
                                            "Episodes begun by resetting a session."};
+inline constexpr MetricName kClientQuotaRefusalsTotal{
+    "automot_client_quota_refusals_total",
+    "Calls refused because their client had used up a quota, by quota."};
 
 // Planning: the link to the reasoning service.
 inline constexpr MetricName kLaneInfo{"automot_lane_info",

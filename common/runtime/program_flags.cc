@@ -38,6 +38,10 @@ void AddServerFlags(CLI::App& app, ServerFlags& flags) {
   app.add_option("--snapshot-memory-gib", flags.snapshot_memory_gib, "Budget of snapshot buffers")
       ->check(CLI::Range(0.01, 4096.0))
       ->capture_default_str();
+  app.add_option("--transport-memory-mib", flags.transport_memory_mib,
+                 "What all connections of a service may hold of messages not yet complete")
+      ->check(CLI::Range(16, 1 << 20))
+      ->capture_default_str();
   app.add_option("--log-level", flags.log_level, "Lowest level that is logged")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();

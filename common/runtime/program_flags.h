@@ -24,12 +24,16 @@ struct ServerFlags {
   rpc::TlsOptions tls;
   double drain_s = 20.0;
   double snapshot_memory_gib = 8.0;
+  int transport_memory_mib = 1024;
   std::string log_level = "info";
 
   absl::Duration drain() const { return absl::Seconds(drain_s); }
   std::size_t snapshot_memory_bytes() const {
     return static_cast<std::size_t>(snapshot_memory_gib *
                                     static_cast<double>(std::size_t{1} << 30));
+  }
+  std::size_t transport_memory_bytes() const {
+    return static_cast<std::size_t>(transport_memory_mib) << 20;
   }
 };
 

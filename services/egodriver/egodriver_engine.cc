@@ -134,7 +134,8 @@ absl::Status EgodriverEngine::Reserve(const StartRequest& request, bool* full) {
 }
 
 // Of a reserved rollout. Without success its place is free again.
-absl::Status EgodriverEngine::Open(const StartRequest& request) {
+absl::Status EgodriverEngine::Open(const StartRequest& request, bool* full) {
+  *full = false;
   absl::StatusOr<std::shared_ptr<Rollout>> rollout = MakeRollout(request);
   absl::Status status = rollout.status();
   const std::string name = SessionName(request.id);
@@ -143,6 +144,7 @@ absl::Status EgodriverEngine::Open(const StartRequest& request) {
     const auto session = engine_->OpenSession(name, "", OptionsFor(options_), request.client);
     status = session.status();
     if (status.ok()) lease = session->lease;
+    *full = absl::IsResourceExhausted(status) && engine_->CheckClient(request.client).ok();
     (*rollout)->set_lease(lease);
     (*rollout)->Touch(clock_->Now());
   }
@@ -190,8 +192,9 @@ void EgodriverEngine::Start(StartRequest request, CancelFlag cancelled,
           held_.size(), " rollouts wait to start; the limit is ", options_.waiting_limit));
     }
   }
-  if (status.ok()) status = Open(request);
-  if (!absl::IsResourceExhausted(status) || full) return done(status);
+  bool engine_full = false;
+  if (status.ok()) status = Open(request, &engine_full);
+  if (!engine_full) return done(status);
   // The planning engine has no room: it waits as for a place of ours.
   {
     const std::lock_guard lock(mutex_);

@@ -62,7 +62,8 @@ class EgodriverEngine {
   ~EgodriverEngine();
 
   // `done` gets OK once the rollout runs. INVALID_ARGUMENT: id or cameras; ALREADY_EXISTS;
-  // RESOURCE_EXHAUSTED: no room in time, or too many wait; UNAVAILABLE while draining; CANCELLED.
+  // RESOURCE_EXHAUSTED: no room in time, too many wait, or the client's quota of sessions is used
+  // up (told at once: it must not hold up the others); UNAVAILABLE while draining; CANCELLED.
   void Start(StartRequest request, CancelFlag cancelled, std::function<void(absl::Status)> done);
   // The rollout, its lease renewed. NOT_FOUND.
   absl::StatusOr<std::shared_ptr<Rollout>> Find(const std::string& id);
@@ -105,7 +106,8 @@ class EgodriverEngine {
   absl::StatusOr<std::shared_ptr<Rollout>> MakeRollout(const StartRequest& request);
   absl::Status Reserve(const StartRequest& request, bool* full)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status Open(const StartRequest& request);
+  // `*full` where the planning engine has no room, whoever asks.
+  absl::Status Open(const StartRequest& request, bool* full);
   void Submit(std::shared_ptr<PendingDrive> drive, planning::PlanCall call);
   void Complete(const PendingDrive& drive, const planning::PlanAnswer& answer);
   void End(const std::shared_ptr<Rollout>& rollout, RolloutEnd how);

@@ -76,8 +76,9 @@ void EgodriverEngine::AdmitHeld() {
       held_.pop_front();
       ReportCounts();
     }
-    if (status.ok()) status = Open(first.request);
-    if (absl::IsResourceExhausted(status)) {  // the planning engine is full: keeps its place
+    bool engine_full = false;
+    if (status.ok()) status = Open(first.request, &engine_full);
+    if (engine_full) {  // the planning engine is full: keeps its place
       const std::lock_guard lock(mutex_);
       if (!draining()) return held_.push_front(std::move(first));
     }

@@ -21,7 +21,7 @@ absl::StatusOr<EgodriverPort> EgodriverPort::Create(const EgodriverFlags& flags,
   AUTOMOT_RETURN_IF_ERROR(engine.status());
   port.engine_ = *std::move(engine);
   port.server_ = std::make_unique<EgodriverServer>(
-      EgodriverContext{port.engine_.get(), planning.clock, metrics, planning.allow_list});
+      EgodriverContext{port.engine_.get(), planning.clock, metrics, planning.admission});
   return port;
 }
 

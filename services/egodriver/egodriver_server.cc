@@ -32,22 +32,23 @@ class EgodriverServer::Service final : public wire::EgodriverService::CallbackSe
  public:
   explicit Service(const EgodriverContext& context) : context_(context) {}
 
-  ServerUnaryReactor* get_version(CallbackServerContext* call, const ::common::Empty*,
+  ServerUnaryReactor* get_version(CallbackServerContext* call, const ::common::Empty* request,
                                   ::common::VersionId* response) override {
     call->AddInitialMetadata(kContractKey, absl::StrCat(kContractRevision));
-    return Answer(call, Method::kGetVersion, "get_version", [&] { return FillVersion(response); });
+    return Answer(call, Method::kGetVersion, "get_version", *request,
+                  [&] { return FillVersion(response); });
   }
   ServerUnaryReactor* start_session(CallbackServerContext* call,
                                     const wire::DriveSessionRequest* request,
                                     ::common::SessionRequestStatus*) override {
-    const absl::Status allowed = context_.allow_list->Check(*call, "start_session");
+    const absl::Status allowed = context_.admission.Check(call, "start_session", *request);
     return allowed.ok() ? HandleStartSession(context_, call, request)
                         : Refuse(call, Method::kStartSession, allowed);
   }
   ServerUnaryReactor* close_session(CallbackServerContext* call,
                                     const wire::DriveSessionCloseRequest* request,
                                     ::common::Empty*) override {
-    return Answer(call, Method::kCloseSession, "close_session", [&] {
+    return Answer(call, Method::kCloseSession, "close_session", *request, [&] {
       context_.engine->Close(request->session_uuid());
       return absl::OkStatus();
     });
@@ -55,29 +56,31 @@ class EgodriverServer::Service final : public wire::EgodriverService::CallbackSe
   ServerUnaryReactor* submit_image_observation(CallbackServerContext* call,
                                                const wire::RolloutCameraImage* request,
                                                ::common::Empty*) override {
-    return Answer(call, Method::kSubmitImageObservation, "submit_image_observation",
+    return Answer(call, Method::kSubmitImageObservation, "submit_image_observation", *request,
                   [&] { return TakeFrame(*request); });
   }
   ServerUnaryReactor* submit_egomotion_observation(CallbackServerContext* call,
                                                    const wire::RolloutEgoTrajectory* request,
                                                    ::common::Empty*) override {
     return Answer(call, Method::kSubmitEgomotionObservation, "submit_egomotion_observation",
-                  [&] { return TakePoses(*request); });
+                  *request, [&] { return TakePoses(*request); });
   }
   ServerUnaryReactor* submit_route(CallbackServerContext* call, const wire::RouteRequest* request,
                                    ::common::Empty*) override {
-    return Answer(call, Method::kSubmitRoute, "submit_route", [&] { return TakeRoute(*request); });
+    return Answer(call, Method::kSubmitRoute, "submit_route", *request,
+                  [&] { return TakeRoute(*request); });
   }
   // Where the recording went is not the driver's to know: taken and left.
   ServerUnaryReactor* submit_recording_ground_truth(CallbackServerContext* call,
                                                     const wire::GroundTruthRequest* request,
                                                     ::common::Empty*) override {
     return Answer(call, Method::kSubmitRecordingGroundTruth, "submit_recording_ground_truth",
+                  *request,
                   [&] { return context_.engine->Find(request->session_uuid()).status(); });
   }
   ServerUnaryReactor* drive(CallbackServerContext* call, const wire::DriveRequest* request,
                             wire::DriveResponse* response) override {
-    const absl::Status allowed = context_.allow_list->Check(*call, "drive");
+    const absl::Status allowed = context_.admission.Check(call, "drive", *request);
     return allowed.ok() ? HandleDrive(context_, request, response)
                         : Refuse(call, Method::kDrive, allowed);
   }
@@ -130,9 +133,9 @@ class EgodriverServer::Service final : public wire::EgodriverService::CallbackSe
   }
   template <typename Work>
   ServerUnaryReactor* Answer(CallbackServerContext* call, Method method, const char* name,
-                             Work work) const {
+                             const google::protobuf::MessageLite& request, Work work) const {
     const absl::Duration arrived = context_.clock->Now();
-    absl::Status status = context_.allow_list->Check(*call, name);
+    absl::Status status = context_.admission.Check(call, name, request);
     if (status.ok()) status = work();
     return Finish(call, method, arrived, status);
   }

@@ -3,6 +3,7 @@
 #include "common/logging/log.h"
 #include "common/metrics/metrics_server.h"
 #include "common/metrics/process_metrics.h"
+#include "common/rpc/server_limits.h"
 #include "common/rpc/snapshot_transport.h"
 #include "common/runtime/announce.h"
 #include "common/runtime/cpu_isa.h"
@@ -64,7 +65,9 @@ absl::Status Serve(PlanningProgramFlags& flags, const egodriver::EgodriverFlags&
       &metrics, {[&] { return engine->load(); }, [&] { return channel->stats(); },
                  [&] { return engine->memory_stats(); }, RecordingSource(recording.get())});
   const rpc::ClientAllowList allow_list(flags.shared.tls);
-  const PlanningContext context{engine.get(), &clock, &metrics, &allow_list};
+  rpc::ClientQuotas quotas(flags.planning.quotas, &clock,
+                           [&](rpc::ClientQuota quota) { metrics.CountQuotaRefusal(quota); });
+  const PlanningContext context{engine.get(), &clock, &metrics, {&allow_list, &quotas}};
   AUTOMOT_ASSIGN_OR_RETURN(
       const egodriver::EgodriverPort egodriver,
       egodriver::EgodriverPort::Create(egodriver_flags, context, &egodriver_metrics));
@@ -83,6 +86,7 @@ absl::Status Serve(PlanningProgramFlags& flags, const egodriver::EgodriverFlags&
 
 int main(int argc, char** argv) {
   automot::rpc::PrepareProcessForSnapshots();
+  automot::rpc::RaiseFileLimit();
   const std::string isa = automot::LimitOneDnnIsa();
   TerminationSignals signals;
   egodriver::EgodriverFlags egodriver_flags;

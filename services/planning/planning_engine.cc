@@ -89,7 +89,7 @@ PlanningEngine::PlanningEngine(const PlanningEngineOptions& options, ActionExper
       clock_(clock),
       metrics_(metrics),
       recorder_(recorder),
-      sessions_(options.session_limit),
+      sessions_(options.session_limit, options.client_session_limit),
       memory_(MemoryOptions(options, *expert)) {}
 
 PlanningEngine::~PlanningEngine() {
@@ -110,6 +110,10 @@ PlanningEngine::~PlanningEngine() {
 absl::StatusOr<std::shared_ptr<Session>> PlanningEngine::OpenNew(const std::string& name,
                                                                  const SessionOptions& options,
                                                                  const std::string& client) {
+  if (absl::Status allowed = sessions_.CheckClient(client); !allowed.ok()) {
+    metrics_->CountQuotaRefusal(rpc::ClientQuota::kSessions);
+    return allowed;
+  }
   AUTOMOT_RETURN_IF_ERROR(memory_.Open());
   auto session = OpenAdmitted(name, options, client);
   if (!session.ok()) memory_.Close();

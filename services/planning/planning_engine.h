@@ -31,6 +31,7 @@ namespace automot::planning {
 
 struct PlanningEngineOptions {
   uint32_t session_limit = 256;
+  uint32_t client_session_limit = 0;  // sessions that one client opened; 0: no limit of its own
   uint32_t retained_versions = 4;
   absl::Duration session_lease = absl::Minutes(10);  // wall time without a request
   absl::Duration park_limit = absl::Seconds(10);  // wall time that a plan waits on purpose at most
@@ -98,6 +99,10 @@ class PlanningEngine {
                                             const std::string& resume_token,
                                             const SessionOptions& options,
                                             const std::string& client = "");
+  // RESOURCE_EXHAUSTED where `client` has as many sessions open as one client may.
+  absl::Status CheckClient(const std::string& client) const {
+    return sessions_.CheckClient(client);
+  }
   absl::StatusOr<uint32_t> ResetSession(const std::string& name, uint64_t lease);
   absl::Status CloseSession(const std::string& name, uint64_t lease);
   // Wall time until the lease ends unless renewed.

@@ -60,6 +60,22 @@ void AddLaneFlags(CLI::App& app, PlanningProgramFlags& flags) {
   app.add_option("--reasoning-tls-key", flags.lane_tls.key_file, "Its PEM private key");
 }
 
+void AddQuotaFlags(CLI::App& app, rpc::ClientQuotaOptions& quotas) {
+  app.add_option("--client-max-sessions", quotas.sessions,
+                 "Sessions that one client may have open; 0: no limit of its own")
+      ->check(CLI::Range(0, 65536))
+      ->capture_default_str();
+  app.add_option("--client-max-requests-per-second", quotas.requests_per_second,
+                 "Requests of one client, each plan of a batch or stream one; 0: no limit")
+      ->check(CLI::Range(0.0, 1e9))
+      ->capture_default_str();
+  app.add_option_function<double>(
+         "--client-max-mib-per-second",
+         [&quotas](double mib) { quotas.bytes_per_second = mib * static_cast<double>(1 << 20); },
+         "Messages of one client, as they came; 0: no limit [0]")
+      ->check(CLI::Range(0.0, 1e6));
+}
+
 }  // namespace
 
 void AddPlanningFlags(CLI::App& app, PlanningFlags& flags) {
@@ -100,6 +116,7 @@ void AddPlanningFlags(CLI::App& app, PlanningFlags& flags) {
                  "Plans accepted and not answered, parked ones included")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
+  AddQuotaFlags(app, flags.quotas);
   AddSeconds(app, "--session-lease-seconds", flags.engine.session_lease, 1, 86400,
              "Wall time without a request after which a session ends");
   AddSeconds(app, "--park-limit-seconds", flags.engine.park_limit, 0.1, 3600,
@@ -116,6 +133,8 @@ void ApplyShared(const ModelFlags& model, const ServerFlags& server, PlanningFla
   flags.engine.memory.process_bytes = server.snapshot_memory_bytes();
   flags.engine.memory.session_bytes =
       static_cast<std::size_t>(flags.session_memory_mib * static_cast<double>(1 << 20));
+  flags.engine.client_session_limit = flags.quotas.sessions;
+  flags.server.limits.transport_memory_bytes = server.transport_memory_bytes();
   flags.server.tls = server.tls;
   flags.server.drain_deadline = server.drain();
 }

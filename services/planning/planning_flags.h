@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/rpc/client_quotas.h"
 #include "common/rpc/credentials.h"
 #include "common/runtime/program_flags.h"
 #include "services/planning/lane/grpc_snapshot_channel.h"
@@ -23,6 +24,7 @@ struct PlanningFlags {
   PlanningServerOptions server;
   RecordingFlags recording;
   double session_memory_mib = 0.0;
+  rpc::ClientQuotaOptions quotas;
 };
 
 // What only the planning service has; automot-serve takes these too. The structs outlive the parse.

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "common/context/context_snapshot.h"
 #include "common/context/snapshot_channel.h"
+#include "common/rpc/client_quotas.h"
 #include "common/types/trajectory.h"
 #include "services/planning/plan_work.h"
 
@@ -35,6 +36,9 @@ class PlanningMetrics {
 
   virtual void SetSessions(uint32_t) {}
   virtual void CountEpisode() {}
+
+  // A call that was refused because its client had used up a quota.
+  virtual void CountQuotaRefusal(rpc::ClientQuota) {}
 };
 
 }  // namespace automot::planning

@@ -83,7 +83,9 @@ PrometheusPlanningMetrics::Load::Load(metrics::Registry* registry)
     : waiting(registry->AddPolled(names::kPlansWaiting, PolledFamily::Type::kGauge)),
       admission_tick(registry->AddPolled(names::kAdmissionTickSeconds, PolledFamily::Type::kGauge)),
       sessions(registry->AddGauges(names::kSessions)),
-      episodes(registry->AddCounters(names::kEpisodesTotal)) {}
+      episodes(registry->AddCounters(names::kEpisodesTotal)),
+      quota_refusals(registry->AddCounters(names::kClientQuotaRefusalsTotal,
+                                           {{"quota", {"sessions", "requests", "bytes"}}})) {}
 
 PrometheusPlanningMetrics::Link::Link(metrics::Registry* registry)
     : state(registry->AddPolled(names::kLinkState, PolledFamily::Type::kGauge)),
@@ -328,5 +330,9 @@ void PrometheusPlanningMetrics::CountForwardFailure(absl::StatusCode code) {
 void PrometheusPlanningMetrics::SetSessions(uint32_t count) { load_.sessions->At().Set(count); }
 
 void PrometheusPlanningMetrics::CountEpisode() { load_.episodes->At().Add(); }
+
+void PrometheusPlanningMetrics::CountQuotaRefusal(rpc::ClientQuota quota) {
+  load_.quota_refusals->At({static_cast<std::size_t>(quota)}).Add();
+}
 
 }  // namespace automot::planning

@@ -63,6 +63,7 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
 
   void SetSessions(uint32_t count) override;
   void CountEpisode() override;
+  void CountQuotaRefusal(rpc::ClientQuota quota) override;
 
  private:
   // Values of label `stage`.
@@ -92,6 +93,7 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
     metrics::PolledFamily* const admission_tick;
     metrics::GaugeFamily* const sessions;
     metrics::CounterFamily* const episodes;
+    metrics::CounterFamily* const quota_refusals;
   };
   struct Link {
     explicit Link(metrics::Registry* registry);

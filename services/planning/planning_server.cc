@@ -24,6 +24,7 @@ namespace automot::planning {
 
 namespace v1 = automot::v1;
 constexpr absl::Duration kShortestDrain = absl::Seconds(1);  // of accepted plans
+constexpr absl::Duration kSessionRetry = absl::Seconds(1);   // nobody knows when one closes
 using grpc::CallbackServerContext;
 using grpc::ServerUnaryReactor;
 
@@ -37,7 +38,10 @@ class PlanningServer::Service final : public v1::PlanningService::CallbackServic
                                   v1::OpenSessionResponse* response) override {
     const auto open = [call](const PlanningContext& context, const v1::OpenSessionRequest& asked,
                              v1::OpenSessionResponse* opened) {
-      return HandleOpenSession(context, rpc::ClientIdentityOf(*call), asked, opened);
+      const absl::Status status =
+          HandleOpenSession(context, rpc::ClientIdentityOf(*call), asked, opened);
+      if (absl::IsResourceExhausted(status)) rpc::AddRetryAfter(call, kSessionRetry);
+      return status;
     };
     return Answer(call, "OpenSession", open, *request, response);
   }
@@ -77,18 +81,19 @@ class PlanningServer::Service final : public v1::PlanningService::CallbackServic
 
   ServerUnaryReactor* Plan(CallbackServerContext* call, const v1::PlanRequest* request,
                            v1::PlanResponse* response) override {
-    const absl::Status allowed = context_.allow_list->Check(*call, "Plan");
+    const absl::Status allowed = context_.admission.Check(call, "Plan", *request);
     return allowed.ok() ? HandlePlan(context_, call, request, response) : Refuse(call, allowed);
   }
   ServerUnaryReactor* PlanBatch(CallbackServerContext* call, const v1::PlanBatchRequest* request,
                                 v1::PlanBatchResponse* response) override {
-    const absl::Status allowed = context_.allow_list->Check(*call, "PlanBatch");
+    const absl::Status allowed = context_.admission.Check(
+        call, "PlanBatch", *request, static_cast<uint32_t>(std::max(request->plans_size(), 1)));
     return allowed.ok() ? HandlePlanBatch(context_, call, request, response)
                         : Refuse(call, allowed);
   }
   grpc::ServerBidiReactor<v1::StreamPlansRequest, v1::StreamPlansResponse>* StreamPlans(
       CallbackServerContext* call) override {
-    if (const absl::Status allowed = context_.allow_list->Check(*call, "StreamPlans");
+    if (const absl::Status allowed = context_.admission.allow_list->Check(*call, "StreamPlans");
         !allowed.ok()) {
       return new RefusedStream(rpc::ToGrpcStatus(allowed));
     }
@@ -112,7 +117,7 @@ class PlanningServer::Service final : public v1::PlanningService::CallbackServic
   template <typename Handler, typename Request, typename Response>
   ServerUnaryReactor* Answer(CallbackServerContext* call, const char* method, Handler handler,
                              const Request& request, Response* response) {
-    absl::Status status = context_.allow_list->Check(*call, method);
+    absl::Status status = context_.admission.Check(call, method, request);
     if constexpr (requires { request.session(); }) {
       if (status.ok()) status = ValidateSessionName(request.session());
     }
@@ -147,8 +152,7 @@ absl::StatusOr<std::unique_ptr<PlanningServer>> PlanningServer::Start(
   builder.AddListeningPort(options.address, credentials, &port);
   builder.RegisterService(server->service_.get());
   if (extension != nullptr) builder.RegisterService(extension->service());
-  builder.SetMaxReceiveMessageSize(options.max_message_bytes);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  rpc::ApplyLimits(options.limits, &builder);
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", options.address));

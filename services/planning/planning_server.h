@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/rpc/credentials.h"
+#include "common/rpc/server_limits.h"
 #include "services/planning/handlers/planning_context.h"
 #include "services/planning/port_extension.h"
 
@@ -19,7 +20,7 @@ namespace automot::planning {
 struct PlanningServerOptions {
   std::string address = "127.0.0.1:50051";  // port 0 picks one
   rpc::TlsOptions tls;
-  int max_message_bytes = 80 << 20;  // one frame of 64 MiB and the rest
+  rpc::ServerLimits limits;
   absl::Duration drain_deadline = absl::Seconds(20);
 };
 

@@ -4,6 +4,20 @@
 
 namespace automot::planning {
 
+absl::Status SessionTable::CheckClientLocked(const std::string& client) const {
+  if (client_limit_ == 0) return absl::OkStatus();
+  const auto found = of_client_.find(client);
+  if (found == of_client_.end() || found->second < client_limit_) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat("client '", client.substr(0, 256), "' has ",
+                                                   found->second, " sessions open; the limit is ",
+                                                   client_limit_, " for one client"));
+}
+
+absl::Status SessionTable::CheckClient(const std::string& client) const {
+  std::lock_guard lock(mutex_);
+  return CheckClientLocked(client);
+}
+
 absl::Status SessionTable::Insert(std::shared_ptr<Session> session) {
   std::lock_guard lock(mutex_);
   if (sessions_.contains(session->name)) {
@@ -14,7 +28,10 @@ absl::Status SessionTable::Insert(std::shared_ptr<Session> session) {
     return absl::ResourceExhaustedError(
         absl::StrCat(limit_, " sessions are open; the limit is ", limit_));
   }
-  sessions_.emplace(session->name, std::move(session));
+  if (absl::Status allowed = CheckClientLocked(session->client); !allowed.ok()) return allowed;
+  ++of_client_[session->client];
+  std::string name = session->name;
+  sessions_.emplace(std::move(name), std::move(session));
   return absl::OkStatus();
 }
 
@@ -45,6 +62,9 @@ bool SessionTable::Erase(const Session& session) {
   const auto found = sessions_.find(session.name);
   if (found == sessions_.end() || found->second.get() != &session) return false;
   sessions_.erase(found);
+  if (const auto count = of_client_.find(session.client); --count->second == 0) {
+    of_client_.erase(count);
+  }
   return true;
 }
 

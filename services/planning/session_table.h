@@ -18,8 +18,13 @@ namespace automot::planning {
 // Thread-safe.
 class SessionTable {
  public:
-  explicit SessionTable(uint32_t limit) : limit_(limit) {}
+  // `client_limit`: sessions of one client; 0: no limit of its own.
+  SessionTable(uint32_t limit, uint32_t client_limit)
+      : limit_(limit), client_limit_(client_limit) {}
 
+  // RESOURCE_EXHAUSTED naming the client where it has as many sessions as it may. The same is asked
+  // again by Insert: this spares the work before it.
+  absl::Status CheckClient(const std::string& client) const;
   // ALREADY_EXISTS, or RESOURCE_EXHAUSTED naming the limit.
   absl::Status Insert(std::shared_ptr<Session> session);
   // Null where unknown.
@@ -33,9 +38,14 @@ class SessionTable {
   uint32_t size() const;
 
  private:
+  absl::Status CheckClientLocked(const std::string& client) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   const uint32_t limit_;
+  const uint32_t client_limit_;
   mutable std::mutex mutex_;
   absl::flat_hash_map<std::string, std::shared_ptr<Session>> sessions_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, uint32_t> of_client_ ABSL_GUARDED_BY(mutex_);  // above zero
 };
 
 }  // namespace automot::planning

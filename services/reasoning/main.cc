@@ -8,6 +8,7 @@
 #include "common/logging/log.h"
 #include "common/metrics/metrics_server.h"
 #include "common/metrics/process_metrics.h"
+#include "common/rpc/server_limits.h"
 #include "common/rpc/snapshot_transport.h"
 #include "common/runtime/announce.h"
 #include "common/runtime/cpu_isa.h"
@@ -85,6 +86,7 @@ int Run(automot::reasoning::ReasoningProgramFlags& flags, const std::string& isa
 
 int main(int argc, char** argv) {
   automot::rpc::PrepareProcessForSnapshots();
+  automot::rpc::RaiseFileLimit();
   const std::string isa = automot::LimitOneDnnIsa();
   automot::TerminationSignals signals;
   auto flags = automot::reasoning::ParseReasoningFlags(argc, argv);

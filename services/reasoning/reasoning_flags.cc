@@ -54,7 +54,8 @@ void AddReasoningFlags(CLI::App& app, ReasoningFlags& flags) {
                  "Snapshots in shared memory that one session's consumer may hold")
       ->check(CLI::Range(3, 1024))
       ->capture_default_str();
-  app.add_option("--max-message-bytes", flags.server.max_message_bytes, "Largest request")
+  app.add_option("--max-message-bytes", flags.server.connections.max_message_bytes,
+                 "Largest request")
       ->check(CLI::Range(1 << 16, 1 << 30))
       ->capture_default_str();
 }
@@ -70,6 +71,7 @@ void ApplyShared(const ModelFlags& model, const ServerFlags& server, ReasoningFl
   flags.engine.worker.max_batch =
       flags.refresh_batch > 0 ? flags.refresh_batch : (on_gpu ? kBatchOnGpu : 1);
   flags.engine.pool.byte_budget = server.snapshot_memory_bytes();
+  flags.server.connections.transport_memory_bytes = server.transport_memory_bytes();
   flags.server.tls = server.tls;
   flags.server.drain_deadline = server.drain();
 }

@@ -173,18 +173,10 @@ absl::Status ReasoningServer::Listen() {
   int port = 0;
   builder.AddListeningPort(options_.address, credentials, &port);
   builder.RegisterService(service_.get());
-  builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  rpc::ApplyLimits(options_.connections, &builder);
   for (const rpc::IntegerArgument& argument : rpc::SnapshotTransportArguments()) {
     builder.AddChannelArgument(argument.name, argument.value);
   }
-  // Subscribers ping to notice a frozen peer; pings answer whether a silent subscriber is still
-  // there.
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 500);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) {
     return absl::UnavailableError(absl::StrCat("--address: cannot listen on ", options_.address));

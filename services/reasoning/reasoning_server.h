@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "common/conversion/observation.h"
 #include "common/rpc/credentials.h"
+#include "common/rpc/server_limits.h"
 #include "common/shared_memory/region_server.h"
 #include "services/reasoning/chaos_stream.h"
 #include "services/reasoning/handlers/reasoning_context.h"
@@ -22,7 +23,13 @@ namespace automot::reasoning {
 struct ReasoningServerOptions {
   std::string address = "127.0.0.1:50052";  // port 0 picks one
   rpc::TlsOptions tls;
-  int max_message_bytes = 128 << 20;  // a frame of 64 MiB and the rest
+  // Subscribers ping to notice a frozen peer; pings answer whether a silent subscriber is still
+  // there. Two frames of 64 MiB fit a request.
+  rpc::ServerLimits connections = {.max_message_bytes = 128 << 20,
+                                   .ping_after = absl::Seconds(10),
+                                   .ping_timeout = absl::Seconds(5),
+                                   .pings_apart = absl::Milliseconds(500),
+                                   .ping_strikes = 0};
   conversion::ObservationLimits limits;
   std::size_t chunk_bytes = context::kDefaultChunkBytes;  // at most 4 MiB, the contract's limit
   LayerStreaming::Setting layer_streaming = LayerStreaming::Setting::kAuto;

@@ -4,6 +4,7 @@
 #include "common/logging/log.h"
 #include "common/metrics/metrics_server.h"
 #include "common/metrics/process_metrics.h"
+#include "common/rpc/server_limits.h"
 #include "common/rpc/snapshot_transport.h"
 #include "common/runtime/announce.h"
 #include "common/runtime/cpu_isa.h"
@@ -79,8 +80,11 @@ absl::Status Serve(serve::ServeFlags& flags, const std::string& isa, Termination
        [&] { return planning_engine->memory_stats(); },
        planning::RecordingSource(recording.get())});
   const rpc::ClientAllowList allow_list(flags.shared.tls);
-  const planning::PlanningContext context{planning_engine.get(), &clock, &planning_metrics,
-                                          &allow_list};
+  rpc::ClientQuotas quotas(flags.planning.quotas, &clock, [&](rpc::ClientQuota quota) {
+    planning_metrics.CountQuotaRefusal(quota);
+  });
+  const planning::PlanningContext context{
+      planning_engine.get(), &clock, &planning_metrics, {&allow_list, &quotas}};
   AUTOMOT_ASSIGN_OR_RETURN(
       const egodriver::EgodriverPort egodriver,
       egodriver::EgodriverPort::Create(flags.egodriver, context, &egodriver_metrics));
@@ -104,6 +108,7 @@ absl::Status Serve(serve::ServeFlags& flags, const std::string& isa, Termination
 
 int main(int argc, char** argv) {
   automot::rpc::PrepareProcessForSnapshots();
+  automot::rpc::RaiseFileLimit();
   const std::string isa = automot::LimitOneDnnIsa();
   TerminationSignals signals;
   auto flags = serve::ParseServeFlags(argc, argv);

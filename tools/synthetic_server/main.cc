@@ -3,6 +3,7 @@
 #include "common/logging/log.h"
 #include "common/metrics/metrics_server.h"
 #include "common/metrics/process_metrics.h"
+#include "common/rpc/server_limits.h"
 #include "common/runtime/announce.h"
 #include "common/runtime/program_exit.h"
 #include "common/runtime/termination.h"
@@ -51,7 +52,9 @@ absl::Status Serve(const synthetic::SyntheticServerFlags& flags,
       &metrics, {[&] { return engine->load(); }, [&] { return producer.stats(); },
                  [&] { return engine->memory_stats(); }});
   const rpc::ClientAllowList allow_list(flags.shared.tls);
-  const PlanningContext context{engine.get(), &clock, &metrics, &allow_list};
+  rpc::ClientQuotas quotas(flags.planning.quotas, &clock,
+                           [&](rpc::ClientQuota quota) { metrics.CountQuotaRefusal(quota); });
+  const PlanningContext context{engine.get(), &clock, &metrics, {&allow_list, &quotas}};
   AUTOMOT_ASSIGN_OR_RETURN(
       const egodriver::EgodriverPort egodriver,
       egodriver::EgodriverPort::Create(egodriver_flags, context, &egodriver_metrics));
@@ -69,6 +72,7 @@ absl::Status Serve(const synthetic::SyntheticServerFlags& flags,
 }  // namespace
 
 int main(int argc, char** argv) {
+  rpc::RaiseFileLimit();
   TerminationSignals signals;
   egodriver::EgodriverFlags egodriver_flags;
   const auto flags = synthetic::ParseSyntheticServerFlags(

@@ -1,7 +1,7 @@
 // What the handlers of the egodriver service may touch.
 #pragma once
 
-#include "common/rpc/credentials.h"
+#include "common/rpc/call_admission.h"
 #include "common/time/clock.h"
 #include "services/egodriver/egodriver_engine.h"
 #include "services/egodriver/egodriver_metrics.h"
@@ -13,7 +13,7 @@ struct EgodriverContext {
   EgodriverEngine* engine = nullptr;
   const Clock* clock = nullptr;
   EgodriverMetrics* metrics = nullptr;
-  const rpc::ClientAllowList* allow_list = nullptr;
+  rpc::CallAdmission admission;  // the planning port's
 };
 
 }  // namespace automot::egodriver

@@ -1,10 +1,8 @@
 #include "services/planning/handlers/plan_handler.h"
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "common/rpc/status_conversion.h"
 #include "services/planning/handlers/plan_conversion.h"
 
@@ -40,11 +38,7 @@ class PlanReactor final : public grpc::ServerUnaryReactor {
 
  private:
   void Complete(const PlanAnswer& answer) {
-    if (answer.retry_after > absl::ZeroDuration()) {
-      call_->AddTrailingMetadata(
-          "automot-retry-after-ms",
-          absl::StrCat(std::max<int64_t>(1, absl::ToInt64Milliseconds(answer.retry_after))));
-    }
+    rpc::AddRetryAfter(call_, answer.retry_after);
     if (answer.status.ok()) {
       PlanResponseToProto(*answer.work, context_.engine->model().model_revision,
                           context_.clock->Now(), response_);

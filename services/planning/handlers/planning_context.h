@@ -4,7 +4,7 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "common/rpc/credentials.h"
+#include "common/rpc/call_admission.h"
 #include "common/time/clock.h"
 #include "services/planning/planning_engine.h"
 #include "services/planning/planning_metrics.h"
@@ -16,7 +16,7 @@ struct PlanningContext {
   PlanningEngine* engine = nullptr;
   const Clock* clock = nullptr;
   PlanningMetrics* metrics = nullptr;
-  const rpc::ClientAllowList* allow_list = nullptr;
+  rpc::CallAdmission admission;
 };
 
 }  // namespace automot::planning

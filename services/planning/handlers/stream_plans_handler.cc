@@ -2,9 +2,11 @@
 
 #include <deque>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/synchronization/mutex.h"
+#include "common/rpc/client_identity.h"
 #include "services/planning/handlers/plan_conversion.h"
 
 namespace automot::planning {
@@ -21,7 +23,9 @@ constexpr size_t kMaxUnwritten = 64;
 class StreamPlansReactor final
     : public grpc::ServerBidiReactor<v1::StreamPlansRequest, v1::StreamPlansResponse> {
  public:
-  explicit StreamPlansReactor(const PlanningContext& context) : context_(context) {
+  // `client` is known where quotas need it.
+  StreamPlansReactor(const PlanningContext& context, std::string client)
+      : context_(context), client_(std::move(client)) {
     StartRead(&request_);
   }
 
@@ -56,6 +60,12 @@ class StreamPlansReactor final
     }
     const uint64_t sequence = request_.plan().sequence();
     const absl::Duration arrived = context_.clock->Now();
+    if (rpc::ClientQuotas* quotas = context_.admission.quotas; quotas != nullptr) {
+      rpc::ClientQuotas::Verdict verdict = quotas->Charge(client_, 1, request_.ByteSizeLong());
+      if (!verdict.status.ok()) {
+        return Complete(sequence, {std::move(verdict.status), verdict.retry_after, nullptr});
+      }
+    }
     absl::StatusOr<PlanCall> plan = PlanCallFromProto(request_.plan());
     if (!plan.ok()) return Complete(sequence, {plan.status(), absl::ZeroDuration(), nullptr});
     plan->arrived = arrived;
@@ -109,6 +119,7 @@ class StreamPlansReactor final
   }
 
   const PlanningContext& context_;
+  const std::string client_;
   const std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
   v1::StreamPlansRequest request_;
 
@@ -125,8 +136,11 @@ class StreamPlansReactor final
 }  // namespace
 
 grpc::ServerBidiReactor<v1::StreamPlansRequest, v1::StreamPlansResponse>* HandleStreamPlans(
-    const PlanningContext& context, grpc::CallbackServerContext*) {
-  return new StreamPlansReactor(context);  // deletes itself in OnDone
+    const PlanningContext& context, grpc::CallbackServerContext* call) {
+  const rpc::ClientQuotas* quotas = context.admission.quotas;
+  const bool counted = quotas != nullptr && quotas->enabled();
+  return new StreamPlansReactor(
+      context, counted ? rpc::ClientIdentityOf(*call) : "");  // deletes itself in OnDone
 }
 
 }  // namespace automot::planning

@@ -209,7 +209,7 @@ class EgodriverServiceTest : public ::testing::Test {
                                                    &planning_metrics_);
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
-    context_ = {engine_.get(), &clock_, &planning_metrics_, &allow_list_};
+    context_ = {engine_.get(), &clock_, &planning_metrics_, {&allow_list_}};
     auto port = EgodriverPort::Create(flags, context_, &metrics_);
     ASSERT_TRUE(port.ok()) << port.status();
     port_ = std::make_unique<EgodriverPort>(*std::move(port));

@@ -304,7 +304,7 @@ TEST_F(PlanningBadInputTest, FirstObservationNeedsACameraAndLaterOnesMayGoWithou
 
 TEST_F(PlanningBadInputTest, MessageBeyondTheLimitIsRefusedAndEndsNothingElse) {
   PlanningProcess::Options options;
-  options.server.max_message_bytes = 1 << 20;
+  options.server.limits.max_message_bytes = 1 << 20;
   Start(options);
   v1::PlanRequest request = Next();
   Encode(request.mutable_observation(), v1::IMAGE_ENCODING_JPEG, std::string(2 << 20, '\x11'));

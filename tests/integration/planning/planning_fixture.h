@@ -62,6 +62,7 @@ class PlanningProcess {
   struct Options {
     planning::PlanningEngineOptions engine;
     planning::PlanningServerOptions server{.address = "127.0.0.1:0"};
+    rpc::ClientQuotaOptions quotas;
     const Clock* clock = nullptr;  // in place of the real one
   };
 
@@ -74,7 +75,8 @@ class PlanningProcess {
         planning::PlanningEngine::Create(options.engine, &expert_, channel, clock_, &metrics_);
     EXPECT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
-    context_ = {engine_.get(), clock_, &metrics_, &allow_list_};
+    quotas_ = std::make_unique<rpc::ClientQuotas>(options.quotas, clock_);
+    context_ = {engine_.get(), clock_, &metrics_, {&allow_list_, quotas_.get()}};
     auto server = planning::PlanningServer::Start(options.server, context_);
     EXPECT_TRUE(server.ok()) << server.status();
     if (server.ok()) server_ = *std::move(server);
@@ -90,6 +92,7 @@ class PlanningProcess {
   planning::FakeActionExpert expert_;
   planning::PlanningMetrics metrics_;
   rpc::ClientAllowList allow_list_;
+  std::unique_ptr<rpc::ClientQuotas> quotas_;
   planning::PlanningContext context_;
   std::unique_ptr<planning::PlanningEngine> engine_;
   std::unique_ptr<planning::PlanningServer> server_;  // before the engine goes

@@ -63,7 +63,8 @@ class TransportSecurityTest : public PlanningTest {
     return *planning::GrpcSnapshotChannel::Create(lane);
   }
   absl::Status StartAt(const std::string& address, const rpc::TlsOptions& tls = {}) {
-    const planning::PlanningContext context{&planning_->engine(), &clock_, &metrics_, &allow_list_};
+    const planning::PlanningContext context{
+        &planning_->engine(), &clock_, &metrics_, {&allow_list_}};
     return planning::PlanningServer::Start({.address = address, .tls = tls}, context).status();
   }
 
