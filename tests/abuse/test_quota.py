@@ -1,0 +1,66 @@
+"""One client floods; another client's vehicle keeps its deadlines, and the flood is refused by name."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import http2
+import service
+from service import MIB
+
+REFUSED = 'automot_client_quota_refusals_total{quota="'
+FLAGS = (
+    *service.CAMERA_FLAGS,
+    *("--client-max-requests-per-second", "200"),
+    *("--client-max-mib-per-second", "4"),
+    *("--client-max-sessions", "4"),
+)
+
+
+def _while_flooded(server: service.Service, flood: object, plans: int) -> int:
+    """Late answers of an honest vehicle of another host while `flood(attacker)` is repeated."""
+    vehicle = service.Vehicle(server.stub(), "honest")
+    attacker, done = http2.Attacker(server.port), threading.Event()
+
+    def repeat() -> None:
+        while not done.is_set() and attacker.alive:
+            flood(attacker)
+            attacker.drain()
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        return vehicle.late_of(plans)
+    finally:
+        done.set()
+        thread.join()
+        attacker.close()
+
+
+def _requests(attacker: http2.Attacker) -> None:
+    for _ in range(20):
+        attacker.call(http2.STATUS, http2.message(b"\x0a\x01x"), http2.END_STREAM)
+
+
+def _bytes(attacker: http2.Attacker) -> None:
+    attacker.call(http2.STATUS, http2.message(b"\x12\xff\x7f" + bytes(16383)), http2.END_STREAM)
+
+
+def test_a_flood_of_requests_makes_no_other_client_late(tmp_path: Path) -> None:
+    with service.running(tmp_path, *FLAGS) as server:
+        control = service.Vehicle(server.stub(), "control").late_of(100)
+        before = server.resident_bytes()
+        late = _while_flooded(server, _requests, 100)
+        assert late <= control
+        assert server.metric(REFUSED + "requests") > 0
+        assert server.resident_bytes() - before < 64 * MIB
+
+
+def test_a_flood_of_bytes_is_refused_as_bytes(tmp_path: Path) -> None:
+    flags = ("--client-max-requests-per-second", "0", "--client-max-mib-per-second", "0.5")
+    with service.running(tmp_path, *service.CAMERA_FLAGS, *flags) as server:
+        control = service.Vehicle(server.stub(), "control").late_of(20)
+        assert _while_flooded(server, _bytes, 20) <= control
+        assert server.metric(REFUSED + "bytes") > 0
+        assert server.metric(REFUSED + "requests") == 0
