@@ -55,7 +55,10 @@ inline constexpr MetricName kDecisionConsistencyTotal{
 inline constexpr MetricName kPlansWaiting{"automot_plans_waiting",
                                           "Accepted plans without an answer, by state."};
 inline constexpr MetricName kAdmissionTickSeconds{
-    "automot_admission_tick_seconds", "Moving average of the tick that admission reckons with."};
+    "automot_admission_tick_seconds",
+    "Longest time of a plan of late, which admission reckons with."};
+inline constexpr MetricName kPlanRunsTotal{
+    "automot_plan_runs_total", "Runs of the planning thread, each of one plan or of several."};
 inline constexpr MetricName kSessions{"automot_sessions", "Open planning sessions."};
 inline constexpr MetricName kEpisodesTotal{"automot_episodes_total",
                                            "Episodes begun by resetting a session."};

@@ -19,6 +19,8 @@ void AddModelFlags(CLI::App& app, ModelFlags& flags) {
          "published training [causal]")
       ->check(CLI::IsMember({"causal", "bidirectional"}));
   app.add_flag("--use-ema", flags.use_ema, "Take weights from ema.safetensors");
+  app.add_flag("--reproducible", flags.reproducible,
+               "Each vehicle by itself: its answers are the same bits whatever else is served");
 }
 
 void AddServerFlags(CLI::App& app, ServerFlags& flags) {

@@ -17,6 +17,7 @@ struct ModelFlags {
   std::string device = "cpu";
   bool bidirectional_instruction = false;
   bool use_ema = false;
+  bool reproducible = false;
 };
 
 struct ServerFlags {

@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "common/context/context_snapshot.h"
 #include "common/lidar/histogram.h"
 #include "common/types/observation.h"
@@ -38,6 +40,14 @@ struct PlanOutput {
   Decision decision;
   double bev_encoder_s = 0.0;    // wall time
   double action_expert_s = 0.0;  // wall time
+};
+
+// One vehicle of a batch.
+struct PlanItem {
+  PlanFeatures features;
+  const PreparedContext* context = nullptr;  // borrowed
+  PlanOutput output;
+  absl::Status status;  // of this vehicle
 };
 
 struct ActionExpertInfo {
@@ -71,12 +81,20 @@ class ActionExpert {
   virtual absl::StatusOr<std::unique_ptr<const PreparedContext>> Prepare(
       std::shared_ptr<const context::ContextSnapshot> snapshot) const = 0;
 
-  // Runs every path once on synthetic inputs. Called once, before serving.
-  virtual absl::Status WarmUp() = 0;
+  // Runs every path once on synthetic inputs, batches up to `max_batch` included. Called once,
+  // before serving.
+  virtual absl::Status WarmUp(int max_batch) = 0;
+  // What a batch of `batch` took then; zero: not measured.
+  virtual absl::Duration WarmCost(int /*batch*/) const { return absl::ZeroDuration(); }
 
   // One tick. Writes `output` in place.
   virtual absl::Status Plan(const PlanFeatures& features, const PreparedContext& context,
                             PlanOutput* output) = 0;
+  // One tick for several vehicles with unlike contexts, in one run where the expert can: each gets
+  // what it would get alone, but for rounding. Writes output and status of every item.
+  virtual void PlanBatch(absl::Span<PlanItem> items) {
+    for (PlanItem& item : items) item.status = Plan(item.features, *item.context, &item.output);
+  }
 };
 
 }  // namespace automot::planning

@@ -193,29 +193,47 @@ void PlanPipeline::Describe(PlanWork& work, const Context& context) const {
       {work.ego.pose, work.ego.speed_mps, work.target.current});
 }
 
-bool PlanPipeline::RunExpert(PlanWork& work, const Context& context) {
-  PlanFeatures features;
-  features.camera = work.camera.image.get();
-  features.lidar = work.lidar.get();
-  features.bev_feature = work.bev_feature.get();
-  features.target_points[0] = work.target.current;
-  features.target_points[1] = work.target.next;
-  features.speed_mps = work.ego.speed_mps;
-  features.capture_time_us = work.capture_time_us;
-  PlanOutput output;
-  work.expert_status = expert_->Plan(features, *context.served->prepared, &output);
-  if (!work.expert_status.ok()) return false;
+// The plans' contexts are contexts_[0 .. works.size()).
+void PlanPipeline::RunExpert(absl::Span<PlanWork* const> works) {
+  const absl::Span<PlanItem> items = absl::MakeSpan(items_).first(works.size());
+  for (std::size_t i = 0; i < works.size(); ++i) {
+    const PlanWork& work = *works[i];
+    PlanFeatures& features = items[i].features;
+    features.camera = work.camera.image.get();
+    features.lidar = work.lidar.get();
+    features.bev_feature = work.bev_feature.get();
+    features.target_points[0] = work.target.current;
+    features.target_points[1] = work.target.next;
+    features.speed_mps = work.ego.speed_mps;
+    features.capture_time_us = work.capture_time_us;
+    items[i].context = contexts_[i].served->prepared.get();
+    items[i].output = {};
+  }
+  if (items.size() == 1) {
+    items[0].status = expert_->Plan(items[0].features, *items[0].context, &items[0].output);
+  } else {
+    expert_->PlanBatch(items);
+  }
+  for (std::size_t i = 0; i < works.size(); ++i) TakePlan(*works[i], items[i]);
+}
+
+void PlanPipeline::TakePlan(PlanWork& work, const PlanItem& item) const {
   PlanResult& result = work.result;
-  result.trajectory = output.trajectory;
-  result.decision = output.decision;
-  result.bev_encoder_s = output.bev_encoder_s;
-  result.action_expert_s = output.action_expert_s;
+  work.expert_status = item.status;
+  if (!item.status.ok()) {
+    result.failure = PlanFailure::kExpert;
+    return;
+  }
+  result.trajectory = item.output.trajectory;
+  result.decision = item.output.decision;
+  result.bev_encoder_s = item.output.bev_encoder_s;
+  result.action_expert_s = item.output.action_expert_s;
   // A route planned on an expired context is not one to fall back on.
   if (!result.reasons.Has(Reason::kExpired)) {
     work.session->planning.last_good =
-        LastGoodRoute{output.trajectory, work.ego.pose, work.capture_time_us};
+        LastGoodRoute{item.output.trajectory, work.ego.pose, work.capture_time_us};
   }
-  return true;
+  Finish(work);
 }
 
 void PlanPipeline::RunFallback(PlanWork& work) const {
@@ -242,43 +260,61 @@ void PlanPipeline::Finish(PlanWork& work) const {
 }
 
 PlanTick::Outcome PlanPipeline::Run(PlanWork& work, bool may_park) {
+  PlanWork* const one = &work;
+  Outcome outcome = Outcome::kAnswered;
+  RunBatch(absl::MakeConstSpan(&one, 1), absl::MakeConstSpan(&may_park, 1),
+           absl::MakeSpan(&outcome, 1));
+  return outcome;
+}
+
+void PlanPipeline::RunBatch(absl::Span<PlanWork* const> works, absl::Span<const bool> may_park,
+                            absl::Span<Outcome> outcomes) {
+  std::array<PlanWork*, BatchCosts::kLargestBatch> for_expert;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < works.size(); ++i) {
+    const Step step = Look(*works[i], may_park[i], &contexts_.at(count));
+    outcomes[i] = step == Step::kPark ? Outcome::kPark : Outcome::kAnswered;
+    if (step == Step::kExpert) for_expert.at(count++) = works[i];
+  }
+  if (count > 0) RunExpert(absl::MakeConstSpan(for_expert).first(count));
+  for (std::size_t i = 0; i < std::min(works.size(), count + 1); ++i) contexts_.at(i) = {};
+}
+
+PlanPipeline::Step PlanPipeline::Look(PlanWork& work, bool may_park, Context* context) {
+  *context = {};
   if (work.episode != work.session->episode.load(std::memory_order_acquire)) {
     work.result.failure = PlanFailure::kEpisodeEnded;
-    return Outcome::kAnswered;
+    return Step::kAnswered;
   }
   BeginEpisode(work);
   LookAtProducer(work);
-  Context context;
-  if (!Acquire(work, &context)) return Outcome::kAnswered;
-  if (context.served != nullptr) Saw(work, context.id);
-  if (WaitsForRefresh(work, context)) {
+  if (!Acquire(work, context)) return Step::kAnswered;
+  if (context->served != nullptr) Saw(work, context->id);
+  if (WaitsForRefresh(work, *context)) {
     // Its end is a snapshot at least as new, the loss of the refresh, or the park limit.
     may_park = may_park && !work.session->lost_refreshes.Has(*work.required_capture_us);
-    if (may_park) return Outcome::kPark;
+    if (may_park) return Step::kPark;
   }
-  if (!NewEnough(work, context)) return Outcome::kAnswered;
-  const StalenessOutcome outcome = Judge(work, context, may_park);
-  if (outcome.verdict == PlanVerdict::kWait) return Outcome::kPark;
-  Plan(work, context, outcome);
-  return Outcome::kAnswered;
+  if (!NewEnough(work, *context)) return Step::kAnswered;
+  const StalenessOutcome outcome = Judge(work, *context, may_park);
+  if (outcome.verdict == PlanVerdict::kWait) return Step::kPark;
+  return Resolve(work, *context, outcome);
 }
 
-void PlanPipeline::Plan(PlanWork& work, const Context& context, const StalenessOutcome& outcome) {
+PlanPipeline::Step PlanPipeline::Resolve(PlanWork& work, const Context& context,
+                                         const StalenessOutcome& outcome) {
   PlanResult& result = work.result;
   result.reasons = work.ingest_reasons;
   result.reasons.Merge(outcome.reasons);
   Describe(work, context);
   if (outcome.verdict == PlanVerdict::kReject) {
     result.failure = context.served != nullptr ? PlanFailure::kExpired : PlanFailure::kNoContext;
-    return;
+    return Step::kAnswered;
   }
-  if (outcome.verdict == PlanVerdict::kFallback) {
-    RunFallback(work);
-  } else if (!RunExpert(work, context)) {
-    result.failure = PlanFailure::kExpert;
-    return;
-  }
+  if (outcome.verdict != PlanVerdict::kFallback) return Step::kExpert;
+  RunFallback(work);
   Finish(work);
+  return Step::kAnswered;
 }
 
 }  // namespace automot::planning

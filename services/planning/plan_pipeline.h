@@ -5,11 +5,14 @@
 // no keys or values. PinFor is for the other threads.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "common/scheduling/batch_costs.h"
 #include "services/planning/action_expert.h"
 #include "services/planning/planning_loop.h"
 #include "services/planning/planning_metrics.h"
@@ -26,6 +29,8 @@ class PlanPipeline final : public PlanTick {
                                                               uint32_t session_limit);
 
   Outcome Run(PlanWork& work, bool may_park) override;
+  void RunBatch(absl::Span<PlanWork* const> works, absl::Span<const bool> may_park,
+                absl::Span<Outcome> outcomes) override;
 
   // Pins a version for a client: `id`, or the newest that is visible at `now_us` of session time.
   // NOT_FOUND; RESOURCE_EXHAUSTED without a pin slot.
@@ -47,6 +52,9 @@ class PlanPipeline final : public PlanTick {
     SessionTimeUs capture_us = 0;
   };
 
+  // What a look at a plan comes to. kExpert: its context is held, and the expert is to run.
+  enum class Step : uint8_t { kAnswered, kPark, kExpert };
+
   PlanPipeline(ContextStore* store, ActionExpert* expert, PlanningMetrics* metrics)
       : store_(store), expert_(expert), metrics_(metrics) {}
 
@@ -58,8 +66,10 @@ class PlanPipeline final : public PlanTick {
   bool NewEnough(PlanWork& work, const Context& context) const;
   StalenessOutcome Judge(PlanWork& work, const Context& context, bool may_park) const;
   StalenessOutcome JudgeAbsence(PlanWork& work, StalenessInputs inputs) const;
-  void Plan(PlanWork& work, const Context& context, const StalenessOutcome& outcome);
-  bool RunExpert(PlanWork& work, const Context& context);
+  Step Look(PlanWork& work, bool may_park, Context* context);
+  Step Resolve(PlanWork& work, const Context& context, const StalenessOutcome& outcome);
+  void RunExpert(absl::Span<PlanWork* const> works);
+  void TakePlan(PlanWork& work, const PlanItem& item) const;
   void RunFallback(PlanWork& work) const;
   void Describe(PlanWork& work, const Context& context) const;
   void Finish(PlanWork& work) const;
@@ -68,6 +78,9 @@ class PlanPipeline final : public PlanTick {
   ActionExpert* const expert_;
   PlanningMetrics* const metrics_;
   context::ReaderSlot planner_reader_;
+  // Of the run in progress, planning thread only.
+  std::array<Context, BatchCosts::kLargestBatch> contexts_;
+  std::array<PlanItem, BatchCosts::kLargestBatch> items_;
   std::vector<context::ReaderSlot> pin_readers_;
 };
 

@@ -14,6 +14,8 @@
 #include "common/types/observation.h"
 #include "common/types/trajectory.h"
 #include "services/planning/policy/context_travel.h"
+#include "services/planning/scheduling/deadline_demand.h"
+#include "services/planning/scheduling/fair_shares.h"
 #include "services/planning/session_options.h"
 
 namespace automot::planning {
@@ -64,7 +66,7 @@ struct PlanResult {
   double parked_s = 0.0;
   double bev_encoder_s = 0.0;
   double action_expert_s = 0.0;
-  double tick_s = 0.0;  // on the planning thread
+  double tick_s = 0.0;  // on the planning thread, with the plans that shared the run
 };
 
 // Owned by whoever holds the pointer: handler, then queue, planning thread, responder.
@@ -100,6 +102,10 @@ struct PlanWork {
   absl::Duration park_limit =
       absl::InfiniteDuration();  // wall monotonic: parked no longer than this
   std::optional<absl::Duration> parked_at;
+  // Of the planning loop: where the plan counts while it waits to run.
+  DeadlineDemand::Place place;
+  std::shared_ptr<FairShares::Account> client_account;
+  bool waits = false;
   double ingest_s = 0.0;
   std::shared_ptr<std::atomic<bool>> cancelled;  // may be null
 

@@ -59,7 +59,7 @@ context::MemoryBudget::Options MemoryOptions(const PlanningEngineOptions& option
 absl::StatusOr<std::unique_ptr<PlanningEngine>> PlanningEngine::Create(
     const PlanningEngineOptions& options, ActionExpert* expert, context::SnapshotChannel* channel,
     const Clock* clock, PlanningMetrics* metrics, PlanRecorder* recorder) {
-  AUTOMOT_RETURN_IF_ERROR(expert->WarmUp());
+  AUTOMOT_RETURN_IF_ERROR(expert->WarmUp(options.loop.max_batch));
   std::unique_ptr<PlanningEngine> engine(new PlanningEngine(
       options, expert, channel, clock, metrics, recorder != nullptr ? recorder : NoRecorder()));
   context::StoreOptions store_options;
@@ -73,6 +73,10 @@ absl::StatusOr<std::unique_ptr<PlanningEngine>> PlanningEngine::Create(
   AUTOMOT_ASSIGN_OR_RETURN(engine->pipeline_, PlanPipeline::Create(engine->store_.get(), expert,
                                                                    metrics, options.session_limit));
   engine->loop_ = std::make_unique<PlanningLoop>(options.loop, engine->pipeline_.get(), clock);
+  for (int batch = 1; batch <= options.loop.max_batch; ++batch) {
+    const absl::Duration cost = expert->WarmCost(batch);
+    if (cost > absl::ZeroDuration()) engine->loop_->ExpectCost(batch, cost);
+  }
   engine->keeper_ = std::make_unique<ContextKeeper>(
       engine->store_.get(), &engine->memory_, expert, channel, clock, metrics,
       KeeperOptions(options, engine->recorder_), [loop = engine->loop_.get()] { loop->Poke(); });

@@ -23,6 +23,7 @@ struct PlanningFlags {
   PlanningEngineOptions engine;
   PlanningServerOptions server;
   RecordingFlags recording;
+  int max_batch = 0;  // 0: by the device
   double session_memory_mib = 0.0;
   rpc::ClientQuotaOptions quotas;
 };

@@ -1,22 +1,26 @@
 #include "services/planning/planning_loop.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/concurrency/thread_placement.h"
+#include "common/status/status_macros.h"
 #include "services/planning/session.h"
 
 namespace automot::planning {
 namespace {
 
-constexpr double kEwmaWeight = 0.1;
-constexpr double kMinTickS = 1e-4;
+constexpr absl::Duration kShortestRetry = absl::Microseconds(100);
+constexpr std::size_t kManyAccounts = 1024;
+
+// The plan's place in the order of deadlines.
+absl::Duration OrderOf(const PlanWork& work) { return std::min(work.deadline, work.order_by); }
 
 // Heap order: the earliest deadline on top; equal deadlines in order of arrival.
 bool Later(const PlanWork* a, const PlanWork* b) {
-  const absl::Duration of_a = std::min(a->deadline, a->order_by);
-  const absl::Duration of_b = std::min(b->deadline, b->order_by);
+  const absl::Duration of_a = OrderOf(*a), of_b = OrderOf(*b);
   return of_a != of_b ? of_a > of_b : a->arrival > b->arrival;
 }
 
@@ -27,9 +31,12 @@ PlanningLoop::PlanningLoop(const Options& options, PlanTick* tick, const Clock* 
       tick_(tick),
       clock_(clock),
       arrivals_(options.queue_capacity),
-      answers_(options.queue_capacity) {
+      answers_(options.queue_capacity),
+      costs_(options.max_batch),
+      demand_({}) {
   ready_.reserve(options.queue_capacity);
   parked_.reserve(options.queue_capacity);
+  batch_.reserve(BatchCosts::kLargestBatch);
   responder_ = std::thread([this] { ResponderThread(); });
   planner_ = std::thread([this] { PlanningThread(); });
 }
@@ -43,51 +50,119 @@ PlanningLoop::~PlanningLoop() {
   responder_.join();
 }
 
-absl::Status PlanningLoop::Admit(const PlanWork& work, uint32_t pending,
-                                 uint32_t pending_of_session, absl::Duration* retry_after) const {
+absl::Status PlanningLoop::CheckRoom(const PlanWork& work, const Admission& admission) const {
   if (draining_.load()) return absl::UnavailableError("the planning service is draining");
-  const double tick_s = std::max(tick_ewma_s_.load(std::memory_order_relaxed), kMinTickS);
-  const uint32_t runnable = runnable_.load(std::memory_order_relaxed);
-  const absl::Duration left = work.deadline - work.enqueued;
-  if (left <= absl::ZeroDuration()) {
+  if (work.deadline <= work.enqueued) {
     return absl::DeadlineExceededError(
         absl::StrCat("plan ", work.sequence, " came after its deadline"));
   }
-  *retry_after = absl::Seconds(tick_s * std::max<uint32_t>(runnable, 1));
-  if (pending_of_session >= options_.session_capacity) {
+  if (admission.pending_of_session >= options_.session_capacity) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("session '", work.session->name, "' has ", pending_of_session,
+        absl::StrCat("session '", work.session->name, "' has ", admission.pending_of_session,
                      " plans without an answer; the limit is ", options_.session_capacity));
   }
-  if (pending >= options_.queue_capacity) {
+  if (admission.pending >= options_.queue_capacity) {
     return absl::ResourceExhaustedError(absl::StrCat(
-        pending, " plans are without an answer; the limit is ", options_.queue_capacity));
+        admission.pending, " plans are without an answer; the limit is ", options_.queue_capacity));
   }
-  // With nothing in front the plan runs whatever ticks took before: only so is a slow spell
-  // forgotten.
-  const absl::Duration needed = absl::Seconds(tick_s * (runnable + 1));
-  if (runnable > 0 && left < needed) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        runnable, " plans are in front and need about ", absl::ToInt64Milliseconds(needed),
-        " ms; the deadline leaves ", absl::ToInt64Milliseconds(left), " ms"));
-  }
-  *retry_after = absl::ZeroDuration();
   return absl::OkStatus();
+}
+
+// With nothing accepted the plan runs whatever runs took before: only so is a slow spell forgotten.
+absl::Status PlanningLoop::CheckDeadline(const PlanWork& work, Admission& admission) const {
+  if (!work.place.firm || runnable_.load(std::memory_order_relaxed) == 0) return absl::OkStatus();
+  const absl::Duration now = work.enqueued;
+  const absl::Duration free_at = absl::Nanoseconds(free_at_ns_.load(std::memory_order_relaxed));
+  const DeadlineDemand::Verdict verdict =
+      demand_.Test(now, free_at, work.place, work.deadline, costs_);
+  if (verdict.fits) return absl::OkStatus();
+  admission.retry_after = std::max(verdict.missing, costs_.BestCost());
+  const int64_t running = free_at > now ? 1 : 0;
+  if (verdict.breaks_another) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("with it a plan that was accepted before would end ",
+                     absl::ToInt64Milliseconds(absl::Ceil(verdict.missing, absl::Milliseconds(1))),
+                     " ms after its deadline"));
+  }
+  return absl::ResourceExhaustedError(
+      absl::StrCat(verdict.ahead + running, " plans are in front and need about ",
+                   absl::ToInt64Milliseconds(verdict.needed), " ms; the deadline leaves ",
+                   absl::ToInt64Milliseconds(work.deadline - now), " ms"));
+}
+
+absl::Status PlanningLoop::CheckShares(const PlanWork& work, Admission& admission) const {
+  const absl::Duration each = costs_.BestCost();
+  if (!work.place.firm || each == absl::ZeroDuration()) return absl::OkStatus();
+  absl::Duration rest;
+  const int64_t fitting = absl::IDivDuration(work.deadline - work.enqueued, each, &rest);
+  const int64_t waiting = runnable_.load(std::memory_order_relaxed);
+  admission.retry_after = each;
+  if (!clients_.Allows(*work.client_account, waiting, fitting)) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "client '", work.session->client, "' has ", work.client_account->waiting.load(),
+        " plans waiting; its share of a queue of ", fitting, " is ", clients_.Share(fitting)));
+  }
+  if (!vehicles_.Allows(work.session->account, waiting, fitting)) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "session '", work.session->name, "' has ", work.session->account.waiting.load(),
+        " plans waiting; its share of a queue of ", fitting, " is ", vehicles_.Share(fitting)));
+  }
+  return absl::OkStatus();
+}
+
+// Bounded by the sessions, but for accounts that have nothing to remember.
+std::shared_ptr<FairShares::Account> PlanningLoop::AccountOf(const std::string& client) {
+  if (accounts_.size() >= kManyAccounts) {
+    absl::erase_if(accounts_, [](const auto& entry) { return entry.second.use_count() == 1; });
+  }
+  std::shared_ptr<FairShares::Account>& account = accounts_[client];
+  if (account == nullptr) account = std::make_shared<FairShares::Account>();
+  return account;
+}
+
+absl::Status PlanningLoop::Admit(PlanWork& work, Admission& admission) {
+  const std::lock_guard lock(admission_mutex_);
+  work.enqueued = clock_->Now();
+  admission.retry_after = std::max(costs_.BestCost(), kShortestRetry);
+  AUTOMOT_RETURN_IF_ERROR(CheckRoom(work, admission));
+  const bool firm = work.deadline < absl::InfiniteDuration() && work.deadline <= work.order_by;
+  work.place = demand_.PlaceOf(work.enqueued, OrderOf(work), firm);
+  work.client_account = AccountOf(work.session->client);
+  clients_.Note(*work.client_account, work.enqueued);
+  vehicles_.Note(work.session->account, work.enqueued);
+  AUTOMOT_RETURN_IF_ERROR(CheckDeadline(work, admission));
+  AUTOMOT_RETURN_IF_ERROR(CheckShares(work, admission));
+  runnable_.fetch_add(1, std::memory_order_relaxed);
+  BeginWaiting(work);
+  return absl::OkStatus();
+}
+
+void PlanningLoop::BeginWaiting(PlanWork& work) {
+  work.waits = true;
+  demand_.Add(work.place);
+  work.client_account->waiting.fetch_add(1, std::memory_order_relaxed);
+  work.session->account.waiting.fetch_add(1, std::memory_order_relaxed);
+}
+
+void PlanningLoop::EndWaiting(PlanWork& work) {
+  if (!std::exchange(work.waits, false)) return;
+  demand_.Remove(work.place);
+  work.client_account->waiting.fetch_sub(1, std::memory_order_relaxed);
+  work.session->account.waiting.fetch_sub(1, std::memory_order_relaxed);
 }
 
 absl::Status PlanningLoop::Submit(std::unique_ptr<PlanWork>& work, absl::Duration* retry_after) {
   Session& session = *work->session;
   // Counted first: a drain either sees this plan, or this plan sees the drain.
-  const uint32_t pending = pending_.fetch_add(1);
-  const uint32_t pending_of_session = session.pending.fetch_add(1, std::memory_order_relaxed);
-  work->enqueued = clock_->Now();
-  *retry_after = absl::ZeroDuration();
-  absl::Status admitted = Admit(*work, pending, pending_of_session, retry_after);
+  Admission admission;
+  admission.pending = pending_.fetch_add(1);
+  admission.pending_of_session = session.pending.fetch_add(1, std::memory_order_relaxed);
+  const absl::Status admitted = Admit(*work, admission);
+  *retry_after = absl::IsResourceExhausted(admitted) ? admission.retry_after : absl::ZeroDuration();
   if (!admitted.ok()) {
     Release(session);
     return admitted;
   }
-  runnable_.fetch_add(1, std::memory_order_relaxed);
   // pending_ bounds the arrivals, so a cell is free or becomes free as soon as a pop in progress
   // ends.
   PlanWork* raw = work.release();
@@ -123,7 +198,7 @@ void PlanningLoop::Drain() {
 
 PlanningLoop::Load PlanningLoop::load() const {
   return {pending_.load(std::memory_order_relaxed), parked_count_.load(std::memory_order_relaxed),
-          tick_ewma_s_.load(std::memory_order_relaxed)};
+          absl::ToDoubleSeconds(costs_.BestCost()), runs_.load(std::memory_order_relaxed)};
 }
 
 void PlanningLoop::PlanningThread() {
@@ -160,12 +235,41 @@ void PlanningLoop::PushReady(PlanWork* work) {
   std::push_heap(ready_.begin(), ready_.end(), Later);
 }
 
-bool PlanningLoop::RunNext() {
-  if (ready_.empty()) return false;
+PlanWork* PlanningLoop::PopReady() {
   std::pop_heap(ready_.begin(), ready_.end(), Later);
   PlanWork* work = ready_.back();
   ready_.pop_back();
-  RunOne(work);
+  return work;
+}
+
+// A session's plans follow one another: each starts from what the one before left.
+void PlanningLoop::FormBatch(absl::Duration now) {
+  const int waiting = static_cast<int>(std::min<std::size_t>(ready_.size() + 1, 1U << 16U));
+  const auto size = static_cast<std::size_t>(costs_.Choose(waiting, OrderOf(*batch_[0]) - now));
+  while (batch_.size() < size && !ready_.empty()) {
+    const Session* session = ready_.front()->session.get();
+    const auto same = [session](const PlanWork* work) { return work->session.get() == session; };
+    if (std::any_of(batch_.begin(), batch_.end(), same)) return;
+    PlanWork* work = PopReady();
+    if (Refused(*work, now)) {
+      Answer(work);
+    } else {
+      batch_.push_back(work);
+    }
+  }
+}
+
+bool PlanningLoop::RunNext() {
+  if (ready_.empty()) return false;
+  const absl::Duration now = clock_->Now();
+  PlanWork* first = PopReady();
+  if (Refused(*first, now)) {
+    Answer(first);
+    return true;
+  }
+  batch_.assign(1, first);
+  if (costs_.max_batch() > 1) FormBatch(now);
+  RunBatch(now);
   return true;
 }
 
@@ -177,7 +281,10 @@ bool PlanningLoop::RecheckDue() {
 
 // Parked plans queue again by deadline, among those that were never parked.
 void PlanningLoop::ResumeParked() {
-  for (PlanWork* work : parked_) PushReady(work);
+  for (PlanWork* work : parked_) {
+    BeginWaiting(*work);
+    PushReady(work);
+  }
   parked_.clear();
   next_limit_ = absl::InfiniteDuration();
 }
@@ -193,22 +300,41 @@ bool PlanningLoop::Refused(PlanWork& work, absl::Duration now) const {
   return work.result.failure != PlanFailure::kNone;
 }
 
-void PlanningLoop::RunOne(PlanWork* work) {
-  const absl::Duration start = clock_->Now();
-  if (Refused(*work, start)) return Answer(work);
-  if (!work->parked_at) {
-    work->result.queue_s = absl::ToDoubleSeconds(start - work->enqueued);
-    // It may supersede one that is parked.
-    if (work->session->parked.load(std::memory_order_relaxed) > 0) recheck_ = true;
+void PlanningLoop::RunBatch(absl::Duration start) {
+  std::array<bool, BatchCosts::kLargestBatch> may_park{};
+  std::array<PlanTick::Outcome, BatchCosts::kLargestBatch> outcomes{};
+  const std::size_t size = batch_.size();
+  for (std::size_t i = 0; i < size; ++i) {
+    PlanWork& work = *batch_[i];
+    EndWaiting(work);
+    if (!work.parked_at) {
+      work.result.queue_s = absl::ToDoubleSeconds(start - work.enqueued);
+      // It may supersede one that is parked.
+      if (work.session->parked.load(std::memory_order_relaxed) > 0) recheck_ = true;
+    }
+    may_park.at(i) = !draining_.load() && start < work.park_limit;
   }
-  const bool may_park = !draining_.load() && start < work->park_limit;
-  if (tick_->Run(*work, may_park) == PlanTick::Outcome::kPark) return Park(work, start);
+  const absl::Duration expected = start + costs_.Cost(static_cast<int>(size));
+  free_at_ns_.store(absl::ToInt64Nanoseconds(expected), std::memory_order_relaxed);
+  tick_->RunBatch(batch_, absl::MakeConstSpan(may_park).first(size),
+                  absl::MakeSpan(outcomes).first(size));
   const absl::Duration end = clock_->Now();
-  if (work->parked_at) work->result.parked_s = absl::ToDoubleSeconds(start - *work->parked_at);
-  work->result.tick_s = absl::ToDoubleSeconds(end - start);
-  const double ewma = tick_ewma_s_.load(std::memory_order_relaxed);
-  tick_ewma_s_.store(ewma + kEwmaWeight * (work->result.tick_s - ewma), std::memory_order_relaxed);
-  Answer(work);
+  free_at_ns_.store(0, std::memory_order_relaxed);
+  int answered = 0;
+  for (std::size_t i = 0; i < size; ++i) {
+    PlanWork& work = *batch_[i];
+    if (outcomes.at(i) == PlanTick::Outcome::kPark) {
+      Park(&work, start);
+      continue;
+    }
+    if (work.parked_at) work.result.parked_s = absl::ToDoubleSeconds(start - *work.parked_at);
+    work.result.tick_s = absl::ToDoubleSeconds(end - start);
+    ++answered;
+    Answer(&work);
+  }
+  if (answered == 0) return;
+  costs_.Observe(answered, end - start);
+  runs_.fetch_add(1, std::memory_order_relaxed);
 }
 
 void PlanningLoop::Park(PlanWork* work, absl::Duration now) {
@@ -223,6 +349,7 @@ void PlanningLoop::Park(PlanWork* work, absl::Duration now) {
 }
 
 void PlanningLoop::Answer(PlanWork* work) {
+  EndWaiting(*work);
   if (work->parked_at) {
     parked_count_.fetch_sub(1, std::memory_order_relaxed);
     work->session->parked.fetch_sub(1, std::memory_order_relaxed);

@@ -82,6 +82,7 @@ PrometheusPlanningMetrics::Answers::Answers(metrics::Registry* registry)
 PrometheusPlanningMetrics::Load::Load(metrics::Registry* registry)
     : waiting(registry->AddPolled(names::kPlansWaiting, PolledFamily::Type::kGauge)),
       admission_tick(registry->AddPolled(names::kAdmissionTickSeconds, PolledFamily::Type::kGauge)),
+      runs(registry->AddPolled(names::kPlanRunsTotal, PolledFamily::Type::kCounter)),
       sessions(registry->AddGauges(names::kSessions)),
       episodes(registry->AddCounters(names::kEpisodesTotal)),
       quota_refusals(registry->AddCounters(names::kClientQuotaRefusalsTotal,
@@ -158,7 +159,10 @@ void PrometheusPlanningMetrics::SetSources(const Sources& sources) {
             {{{"state", "parked"}}, parked}};
   });
   poll(load_.admission_tick, sources.load,
-       [](const PlanningLoop::Load& load) -> Samples { return {{{}, load.tick_ewma_s}}; });
+       [](const PlanningLoop::Load& load) -> Samples { return {{{}, load.plan_cost_s}}; });
+  poll(load_.runs, sources.load, [](const PlanningLoop::Load& load) -> Samples {
+    return {{{}, static_cast<double>(load.runs)}};
+  });
   poll(link_.state, sources.link_stats, [](const context::LinkStats& stats) {
     Samples samples;
     for (const auto state :

@@ -91,6 +91,7 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
     explicit Load(metrics::Registry* registry);
     metrics::PolledFamily* const waiting;
     metrics::PolledFamily* const admission_tick;
+    metrics::PolledFamily* const runs;
     metrics::GaugeFamily* const sessions;
     metrics::CounterFamily* const episodes;
     metrics::CounterFamily* const quota_refusals;

@@ -117,6 +117,7 @@ class Session {
   std::atomic<uint64_t> epoch_in_force{0};     // of the reasoning producer
   std::atomic<uint64_t> announced_version{0};  // newest version seen from it
   LostRefreshes lost_refreshes;                // of this episode; written under `mutex`
+  FairShares::Account account;                 // of the planning loop
   std::atomic<uint32_t> pending{0};            // plans without an answer
   std::atomic<uint32_t> parked{0};             // of them parked
   std::atomic<uint64_t> plans_answered{0};

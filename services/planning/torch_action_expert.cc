@@ -3,7 +3,10 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/StreamGuard.h>
+#include <c10/util/SmallVector.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <utility>
 #include <vector>
@@ -21,6 +24,7 @@
 #include "common/model/parse_options.h"
 #include "common/model/step_storage.h"
 #include "common/model/torch_status.h"
+#include "common/scheduling/batch_costs.h"
 #include "common/status/status_macros.h"
 #include "common/tokenizer/prompt.h"
 #include "common/tokenizer/tokenizer.h"
@@ -121,20 +125,30 @@ class TorchActionExpert final : public ActionExpert {
   const ActionExpertInfo& info() const override { return info_; }
   absl::StatusOr<std::unique_ptr<const PreparedContext>> Prepare(
       context::SnapshotPtr snapshot) const override;
-  absl::Status WarmUp() override;
+  absl::Status WarmUp(int max_batch) override;
+  absl::Duration WarmCost(int batch) const override {
+    const auto at = static_cast<std::size_t>(batch - 1);
+    return at < warm_costs_.size() ? warm_costs_[at] : absl::ZeroDuration();
+  }
   absl::Status Plan(const PlanFeatures& features, const PreparedContext& context,
                     PlanOutput* output) override;
+  void PlanBatch(absl::Span<PlanItem> items) override;
 
  private:
   ContextLayout OwnLayout(ContextLayout::Kind kind) const;
   context::SnapshotExpectation ExpectationFor(const context::SnapshotHeader& header) const;
-  absl::StatusOr<at::Tensor> BevFeature(const PlanFeatures& features) const;
+  at::Tensor Picture(const PlanFeatures& features) const;
+  at::Tensor Counts(const PlanFeatures& features) const;
+  at::Tensor GivenFeature(const PlanFeatures& features) const;
+  absl::StatusOr<at::Tensor> BevFeatures(absl::Span<const PlanItem> items) const;
+  absl::Status Compute(absl::Span<PlanItem> items) const;
   absl::StatusOr<model::ActionOutput> Run(const model::ActionInputs& inputs,
-                                          const model::ContextUse& use) const;
-  absl::Status Fill(const model::ActionOutput& result, SessionTimeUs capture_time_us,
+                                          absl::Span<const model::ContextUse> uses) const;
+  absl::Status Fill(const model::ActionOutput& result, int64_t row, SessionTimeUs capture_time_us,
                     PlanOutput* output) const;
   void UseOwnThreads() const;
-  absl::Status WarmUpAt(int tokens);
+  absl::StatusOr<std::unique_ptr<const PreparedContext>> EmptyContext(int tokens) const;
+  absl::Status WarmUpAt(int tokens, int batch);
 
   const TorchActionExpertOptions options_;
   ActionExpertInfo info_;  // constant once constructed
@@ -146,6 +160,7 @@ class TorchActionExpert final : public ActionExpert {
   const int64_t usual_tokens_;                     // of a prefix
   model::StepStorage storage_;                     // of the planning thread's tensors, once warm
   std::unique_ptr<model::CudaStepGraphs> graphs_;  // null on the CPU
+  std::vector<absl::Duration> warm_costs_;         // [batch - 1]
 };
 
 // LibTorch's number of threads belongs to the calling thread: the planning thread sets it once.
@@ -195,64 +210,119 @@ absl::StatusOr<std::unique_ptr<const PreparedContext>> TorchActionExpert::Prepar
   return std::make_unique<const TorchPreparedContext>(std::move(snapshot), std::move(context));
 }
 
-absl::StatusOr<at::Tensor> TorchActionExpert::BevFeature(const PlanFeatures& features) const {
+// The crop keeps the top rows at full width: the beginning of the picture's memory.
+at::Tensor TorchActionExpert::Picture(const PlanFeatures& features) const {
   const model::BevGeometry& bev = bev_->geometry();
-  if (features.bev_feature != nullptr) {
-    return at::from_blob(const_cast<float*>(features.bev_feature->values.data()),
-                         {1, bev.feature_channels, bev.lidar_grid_rows, bev.lidar_grid_cols});
+  if (features.camera == nullptr) return no_camera_;
+  return at::from_blob(const_cast<uint8_t*>(features.camera->pixels.data()),
+                       {1, bev.image_rows, bev.image_cols, 3}, at::kByte);
+}
+
+at::Tensor TorchActionExpert::Counts(const PlanFeatures& features) const {
+  const model::BevGeometry& bev = bev_->geometry();
+  if (features.lidar == nullptr) return no_lidar_;
+  return at::from_blob(const_cast<uint8_t*>(features.lidar->counts.data()),
+                       {1, 1, bev.lidar_rows, bev.lidar_cols}, at::kByte);
+}
+
+at::Tensor TorchActionExpert::GivenFeature(const PlanFeatures& features) const {
+  const model::BevGeometry& bev = bev_->geometry();
+  return at::from_blob(const_cast<float*>(features.bev_feature->values.data()),
+                       {1, bev.feature_channels, bev.lidar_grid_rows, bev.lidar_grid_cols});
+}
+
+// One run of the encoder for all that did not bring their feature.
+absl::StatusOr<at::Tensor> TorchActionExpert::BevFeatures(absl::Span<const PlanItem> items) const {
+  c10::SmallVector<at::Tensor, BatchCosts::kLargestBatch> pictures, counts, features;
+  for (const PlanItem& item : items) {
+    if (item.features.bev_feature != nullptr) continue;
+    pictures.push_back(Picture(item.features));
+    counts.push_back(Counts(item.features));
   }
-  // The crop keeps the top rows at full width: the beginning of the picture's memory.
-  const at::Tensor rgb = features.camera == nullptr
-                             ? no_camera_
-                             : at::from_blob(const_cast<uint8_t*>(features.camera->pixels.data()),
-                                             {1, bev.image_rows, bev.image_cols, 3}, at::kByte);
-  const at::Tensor counts = features.lidar == nullptr
-                                ? no_lidar_
-                                : at::from_blob(const_cast<uint8_t*>(features.lidar->counts.data()),
-                                                {1, 1, bev.lidar_rows, bev.lidar_cols}, at::kByte);
-  return bev_->Encode(rgb, counts);
+  at::Tensor encoded;
+  if (!pictures.empty()) {
+    const bool one = pictures.size() == 1;
+    AUTOMOT_ASSIGN_OR_RETURN(encoded, bev_->Encode(one ? pictures[0] : at::cat(pictures),
+                                                   one ? counts[0] : at::cat(counts)));
+    if (pictures.size() == items.size()) return encoded;
+  }
+  int64_t next = 0;
+  for (const PlanItem& item : items) {
+    const bool given = item.features.bev_feature != nullptr;
+    features.push_back(given ? GivenFeature(item.features) : encoded.narrow(0, next++, 1));
+  }
+  if (features.size() == 1) return features[0];
+  for (at::Tensor& feature : features) {
+    feature = feature.to(model_->options().model.device, model_->options().model.dtype);
+  }
+  return at::cat(features);
+}
+
+absl::Status TorchActionExpert::Compute(absl::Span<PlanItem> items) const {
+  c10::OptionalStreamGuard stream;
+  if (graphs_ != nullptr) stream.reset_stream(graphs_->stream());
+  const auto begin = std::chrono::steady_clock::now();
+  AUTOMOT_ASSIGN_OR_RETURN(at::Tensor bev_feature, BevFeatures(items));
+  const double bev_encoder_s = SecondsSince(begin);
+  std::array<float, size_t{5} * BatchCosts::kLargestBatch> numbers;
+  std::array<model::ContextUse, BatchCosts::kLargestBatch> uses;
+  const auto count = static_cast<int64_t>(items.size());
+  float* const speeds = numbers.data() + 4 * count;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    for (std::size_t point = 0; point < 2; ++point) {
+      const Vec2& at = items[i].features.target_points[point];
+      numbers.at(4 * i + 2 * point) = static_cast<float>(at.x);
+      numbers.at(4 * i + 2 * point + 1) = static_cast<float>(at.y);
+    }
+    speeds[i] = static_cast<float>(items[i].features.speed_mps);
+    const auto* prepared = static_cast<const TorchPreparedContext*>(items[i].context);
+    uses.at(i) = {.context = &prepared->context()};
+  }
+  const model::ActionInputs inputs{.bev_feature = std::move(bev_feature),
+                                   .target_points = at::from_blob(numbers.data(), {count, 2, 2}),
+                                   .speed = at::from_blob(speeds, {count})};
+  AUTOMOT_ASSIGN_OR_RETURN(const model::ActionOutput result,
+                           Run(inputs, absl::MakeConstSpan(uses).first(items.size())));
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    PlanItem& item = items[i];
+    item.status =
+        Fill(result, static_cast<int64_t>(i), item.features.capture_time_us, &item.output);
+    item.output.bev_encoder_s = bev_encoder_s;
+    item.output.action_expert_s = SecondsSince(begin) - bev_encoder_s;
+  }
+  return absl::OkStatus();
+}
+
+void TorchActionExpert::PlanBatch(absl::Span<PlanItem> items) {
+  UseOwnThreads();
+  const model::StepStorage::Scope scope(storage_);
+  const absl::Status status =
+      model::CatchTorch("the action expert", [&] { return Compute(items); });
+  if (status.ok()) return;
+  for (PlanItem& item : items) item.status = status;
 }
 
 absl::Status TorchActionExpert::Plan(const PlanFeatures& features, const PreparedContext& context,
                                      PlanOutput* output) {
-  UseOwnThreads();
-  const model::StepStorage::Scope scope(storage_);
-  return model::CatchTorch("the action expert", [&]() -> absl::Status {
-    c10::OptionalStreamGuard stream;
-    if (graphs_ != nullptr) stream.reset_stream(graphs_->stream());
-    const auto begin = std::chrono::steady_clock::now();
-    AUTOMOT_ASSIGN_OR_RETURN(at::Tensor bev_feature, BevFeature(features));
-    output->bev_encoder_s = SecondsSince(begin);
-    const Vec2* points = features.target_points;
-    const float numbers[] = {static_cast<float>(points[0].x), static_cast<float>(points[0].y),
-                             static_cast<float>(points[1].x), static_cast<float>(points[1].y),
-                             static_cast<float>(features.speed_mps)};
-    const model::ActionInputs inputs{
-        .bev_feature = std::move(bev_feature),
-        .target_points = at::from_blob(const_cast<float*>(numbers), {1, 2, 2}),
-        .speed = at::from_blob(const_cast<float*>(numbers + 4), {1})};
-    const auto& prepared = static_cast<const TorchPreparedContext&>(context);
-    const model::ContextUse use{.context = &prepared.context()};
-    AUTOMOT_ASSIGN_OR_RETURN(const model::ActionOutput result, Run(inputs, use));
-    AUTOMOT_RETURN_IF_ERROR(Fill(result, features.capture_time_us, output));
-    output->action_expert_s = SecondsSince(begin) - output->bev_encoder_s;
-    return absl::OkStatus();
-  });
+  PlanItem item{.features = features, .context = &context};
+  PlanBatch({&item, 1});
+  *output = item.output;
+  return item.status;
 }
 
-absl::StatusOr<model::ActionOutput> TorchActionExpert::Run(const model::ActionInputs& inputs,
-                                                           const model::ContextUse& use) const {
+absl::StatusOr<model::ActionOutput> TorchActionExpert::Run(
+    const model::ActionInputs& inputs, absl::Span<const model::ContextUse> uses) const {
   if (graphs_ != nullptr) {
-    auto replayed = graphs_->Plan(inputs, {&use, 1});
+    auto replayed = graphs_->Plan(inputs, uses);
     if (!absl::IsNotFound(replayed.status())) return replayed;
   }
-  return model_->Plan(inputs, {&use, 1});
+  return model_->Plan(inputs, uses);
 }
 
-absl::Status TorchActionExpert::Fill(const model::ActionOutput& result,
+absl::Status TorchActionExpert::Fill(const model::ActionOutput& result, int64_t row,
                                      SessionTimeUs capture_time_us, PlanOutput* output) const {
-  const at::Tensor route = result.route.contiguous();
-  const at::Tensor waypoints = result.waypoints.contiguous();
+  const at::Tensor route = result.route[row].contiguous();
+  const at::Tensor waypoints = result.waypoints[row].contiguous();
   if (!at::isfinite(route).all().item<bool>() || !at::isfinite(waypoints).all().item<bool>()) {
     return absl::InternalError("the action expert's trajectory is not finite");
   }
@@ -262,9 +332,9 @@ absl::Status TorchActionExpert::Fill(const model::ActionOutput& result,
   for (int i = 0; i < kWaypoints; ++i) {
     output->trajectory.waypoints[i] = {xy[2 * i], xy[2 * i + 1]};
   }
-  const at::Tensor ids = result.decision.ids.to(at::kCPU, at::kLong).contiguous();
+  const at::Tensor ids = result.decision.ids[row].to(at::kCPU, at::kLong).contiguous();
   const at::Tensor probabilities =
-      result.decision.probabilities.to(at::kCPU, at::kFloat).contiguous();
+      result.decision.probabilities[row].to(at::kCPU, at::kFloat).contiguous();
   const auto count = static_cast<std::size_t>(ids.numel());
   const model::DecisionText text = model::DecodeDecision({ids.data_ptr<int64_t>(), count},
                                                          {probabilities.data_ptr<float>(), count},
@@ -275,7 +345,8 @@ absl::Status TorchActionExpert::Fill(const model::ActionOutput& result,
   return absl::OkStatus();
 }
 
-absl::Status TorchActionExpert::WarmUpAt(int tokens) {
+absl::StatusOr<std::unique_ptr<const PreparedContext>> TorchActionExpert::EmptyContext(
+    int tokens) const {
   const context::SnapshotHeader header{.layout = {.kind = ContextLayout::Kind::kCompact}};
   auto snapshot = std::make_shared<context::ContextSnapshot>();
   ContextLayout layout = *ExpectationFor(header).layout;
@@ -284,24 +355,36 @@ absl::Status TorchActionExpert::WarmUpAt(int tokens) {
   snapshot->header.layout = layout;
   snapshot->header.position_start = layout.tokens;
   AUTOMOT_ASSIGN_OR_RETURN(model::ActionContext context, model_->Prepare(BuffersOf(*snapshot)));
-  const TorchPreparedContext prepared(std::move(snapshot), std::move(context));
-  PlanFeatures features;
-  PlanOutput output;
-  // Twice: the first run makes LibTorch's caches, the second shows that they serve.
-  AUTOMOT_RETURN_IF_ERROR(Plan(features, prepared, &output));
-  return Plan(features, prepared, &output);
+  return std::make_unique<const TorchPreparedContext>(std::move(snapshot), std::move(context));
+}
+
+// Twice: the first run makes LibTorch's caches, the second shows that they serve.
+absl::Status TorchActionExpert::WarmUpAt(int tokens, int batch) {
+  AUTOMOT_ASSIGN_OR_RETURN(const auto context, EmptyContext(tokens));
+  std::vector<PlanItem> items(static_cast<std::size_t>(batch), PlanItem{.context = context.get()});
+  PlanBatch(absl::MakeSpan(items));
+  const auto begin = std::chrono::steady_clock::now();
+  PlanBatch(absl::MakeSpan(items));
+  warm_costs_.resize(std::max(warm_costs_.size(), items.size()));
+  warm_costs_[items.size() - 1] = absl::FromChrono(std::chrono::steady_clock::now() - begin);
+  return items[0].status;
 }
 
 // Prefixes differ by a few words of the instruction: lengths around the usual one meet every size
 // of block (docs/decisions/0014-step-storage.md).
-absl::Status TorchActionExpert::WarmUp() {
+absl::Status TorchActionExpert::WarmUp(int max_batch) {
   const int64_t usual = usual_tokens_;
   if (model_->options().model.device.is_cuda()) {
-    const model::StepBuckets buckets{.batches = {1}, .prefixes = {usual, usual * 5 / 4}};
+    model::StepBuckets buckets{.batches = {1}, .prefixes = {usual, usual * 5 / 4}};
+    for (int64_t batch = 2; batch <= max_batch; batch *= 2) buckets.batches.push_back(batch);
     AUTOMOT_ASSIGN_OR_RETURN(graphs_, model::CudaStepGraphs::Capture(*model_, buckets));
   }
-  for (const double share : {0.8, 0.9, 1.0, 1.1, 1.2}) {
-    AUTOMOT_RETURN_IF_ERROR(WarmUpAt(static_cast<int>(share * static_cast<double>(usual))));
+  for (const double share : {0.8, 0.9, 1.1, 1.2, 1.0}) {
+    const int tokens = static_cast<int>(share * static_cast<double>(usual));
+    AUTOMOT_RETURN_IF_ERROR(WarmUpAt(tokens, 1));
+  }
+  for (int batch = 2; batch <= max_batch; ++batch) {
+    AUTOMOT_RETURN_IF_ERROR(WarmUpAt(static_cast<int>(usual), batch));
   }
   return absl::OkStatus();
 }

@@ -76,7 +76,7 @@ ReasoningEngine::ReasoningEngine(const ReasoningOptions& options, ExpertFactory 
       events_(events),
       pool_(options.pool),
       sessions_(options.limits),
-      batching_(options.worker.max_batch) {
+      costs_(options.worker.max_batch) {
   worker_ = std::make_unique<ReasoningWorker>(options.worker, std::move(factory), &pool_, clock,
                                               static_cast<WorkSource*>(this));
 }
@@ -129,12 +129,12 @@ absl::Status ReasoningEngine::CheckLoad(const context::AttachRequest& request) c
   if (options_.max_refresh_load <= 0.0 || (session != nullptr && session->owner != nullptr)) {
     return absl::OkStatus();
   }
-  const double refresh_s = absl::ToDoubleSeconds(batching_.BestCost());
+  const double refresh_s = absl::ToDoubleSeconds(costs_.BestCost());
   const double load = refresh_s * (sessions_.declared_rate_hz() + request.reasoning_rate_hz);
   if (load <= options_.max_refresh_load) return absl::OkStatus();
   return absl::ResourceExhaustedError(
       absl::StrCat("reasoning_rate_hz is ", request.reasoning_rate_hz, "; with it refreshes of ",
-                   absl::ToInt64Milliseconds(batching_.BestCost()), " ms would take ", load,
+                   absl::ToInt64Milliseconds(costs_.BestCost()), " ms would take ", load,
                    " of the expert's time, and the limit is ", options_.max_refresh_load));
 }
 

@@ -28,11 +28,11 @@
 #include "absl/time/time.h"
 #include "common/context/kv_buffer_pool.h"
 #include "common/context/snapshot_channel.h"
+#include "common/scheduling/batch_costs.h"
 #include "common/time/clock.h"
 #include "services/reasoning/link_thread.h"
 #include "services/reasoning/reasoning_events.h"
 #include "services/reasoning/reasoning_worker.h"
-#include "services/reasoning/refresh_batching.h"
 #include "services/reasoning/session_table.h"
 #include "services/reasoning/work_source.h"
 
@@ -167,7 +167,7 @@ class ReasoningEngine final : public context::SnapshotChannel, private WorkSourc
   std::condition_variable work_;
   mutable std::condition_variable warmed_;
   SessionTable sessions_ ABSL_GUARDED_BY(mutex_);
-  RefreshBatching batching_ ABSL_GUARDED_BY(mutex_);
+  BatchCosts costs_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::unique_ptr<SceneQuestion>> questions_ ABSL_GUARDED_BY(mutex_);
   ReasoningStatus status_ ABSL_GUARDED_BY(mutex_);
   context::LinkStats link_stats_ ABSL_GUARDED_BY(mutex_);

@@ -38,8 +38,8 @@ std::vector<RefreshJob> ReasoningEngine::TakeRefreshes() {
     std::vector<ReasoningSession*> waiting;
     if (!stopping_) waiting = sessions_.ByDeadline();
     if (waiting.empty()) return jobs;
-    const int batch = batching_.Choose(static_cast<int>(waiting.size()),
-                                       waiting.front()->refreshes->deadline() - now);
+    const int batch = costs_.Choose(static_cast<int>(waiting.size()),
+                                    waiting.front()->refreshes->deadline() - now);
     waiting.resize(static_cast<std::size_t>(batch));
     for (ReasoningSession* session : waiting) jobs.push_back(Take(*session, &due.emplace_back()));
   }
@@ -71,7 +71,7 @@ RefreshJob ReasoningEngine::Take(ReasoningSession& session, absl::Duration* due)
 
 void ReasoningEngine::OnRefreshed(int batch, absl::Duration took) {
   std::lock_guard lock(mutex_);
-  batching_.Observe(batch, took);
+  costs_.Observe(batch, took);
 }
 
 std::unique_ptr<SceneQuestion> ReasoningEngine::TakeQuestion() {

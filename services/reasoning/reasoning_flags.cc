@@ -68,8 +68,8 @@ void ApplyShared(const ModelFlags& model, const ServerFlags& server, ReasoningFl
   flags.expert.use_ema = model.use_ema;
   flags.engine.worker.publish_decisions = flags.expert.publish_decisions;
   const bool on_gpu = model.device.starts_with("cuda");
-  flags.engine.worker.max_batch =
-      flags.refresh_batch > 0 ? flags.refresh_batch : (on_gpu ? kBatchOnGpu : 1);
+  const int wanted = flags.refresh_batch > 0 ? flags.refresh_batch : (on_gpu ? kBatchOnGpu : 1);
+  flags.engine.worker.max_batch = model.reproducible ? 1 : wanted;
   flags.engine.pool.byte_budget = server.snapshot_memory_bytes();
   flags.server.connections.transport_memory_bytes = server.transport_memory_bytes();
   flags.server.tls = server.tls;

@@ -42,7 +42,7 @@ class FakeActionExpert final : public ActionExpert {
     return std::make_unique<FakePreparedContext>(std::move(snapshot));
   }
 
-  absl::Status WarmUp() override { return absl::OkStatus(); }
+  absl::Status WarmUp(int) override { return absl::OkStatus(); }
 
   // The route leads straight ahead; its first point's y is the context's version, so that a test
   // sees which one was used.

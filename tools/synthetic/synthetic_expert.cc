@@ -78,7 +78,7 @@ class SyntheticExpert final : public planning::ActionExpert {
     return std::make_unique<SyntheticPrepared>(std::move(snapshot));
   }
 
-  absl::Status WarmUp() override { return absl::OkStatus(); }
+  absl::Status WarmUp(int) override { return absl::OkStatus(); }
 
   // Facts are read from the context's memory here, in the tick: memory that was given to another
   // snapshot meanwhile is thereby seen.

@@ -65,7 +65,7 @@ class PlannerBench::Expert final : public planning::ActionExpert {
       context::SnapshotPtr snapshot) const override {
     return std::make_unique<Prepared>(std::move(snapshot));
   }
-  absl::Status WarmUp() override { return absl::OkStatus(); }
+  absl::Status WarmUp(int) override { return absl::OkStatus(); }
   absl::Status Plan(const planning::PlanFeatures&, const planning::PreparedContext& context,
                     planning::PlanOutput* output) override {
     const context::KvBuffer& kv = static_cast<const Prepared&>(context).snapshot->kv;

@@ -30,7 +30,7 @@ class CaseExpert final : public ActionExpert {
       std::shared_ptr<const context::ContextSnapshot> snapshot) const override {
     return std::make_unique<FakePreparedContext>(std::move(snapshot));
   }
-  absl::Status WarmUp() override { return absl::OkStatus(); }
+  absl::Status WarmUp(int) override { return absl::OkStatus(); }
   absl::Status Plan(const PlanFeatures&, const PreparedContext&, PlanOutput* output) override {
     output->trajectory = trajectories_.at(next_++ % trajectories_.size());
     return absl::OkStatus();

@@ -24,7 +24,7 @@ class KeepingExpert final : public ActionExpert {
     prepared.push_back(snapshot);
     return fake_->Prepare(std::move(snapshot));
   }
-  absl::Status WarmUp() override { return fake_->WarmUp(); }
+  absl::Status WarmUp(int max_batch) override { return fake_->WarmUp(max_batch); }
   absl::Status Plan(const PlanFeatures& features, const PreparedContext& context,
                     PlanOutput* output) override {
     return fake_->Plan(features, context, output);

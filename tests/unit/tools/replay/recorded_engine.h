@@ -28,7 +28,7 @@ class SensitiveExpert final : public ActionExpert {
       context::SnapshotPtr snapshot) const override {
     return fake_.Prepare(std::move(snapshot));
   }
-  absl::Status WarmUp() override { return absl::OkStatus(); }
+  absl::Status WarmUp(int) override { return absl::OkStatus(); }
   absl::Status Plan(const PlanFeatures& features, const PreparedContext& context,
                     PlanOutput* output) override {
     const absl::Status status = fake_.Plan(features, context, output);
