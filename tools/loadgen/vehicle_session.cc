@@ -78,7 +78,9 @@ absl::Status VehicleSession::EnsureOpen(bool* fresh) {
   Connect();
   bool was_new = token_.empty();
   absl::Status status = Open(token_);
-  if (absl::IsNotFound(status) && !token_.empty()) {
+  // A server that does not know the session, and cannot or will not adopt it.
+  const bool unknown = absl::IsNotFound(status) || absl::IsUnimplemented(status);
+  if (unknown && !token_.empty()) {
     token_.clear();
     was_new = true;
     status = Open("");
