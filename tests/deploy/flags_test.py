@@ -20,6 +20,7 @@ _SOURCES = {
     "automot-planning": _SHARED + _PLANNING,
     "automot-reasoning": _SHARED + _REASONING,
     "automot-serve": [*_SHARED, *_PLANNING, *_REASONING, "services/serve/serve_flags.cc"],
+    "automot-loadgen": ["tools/loadgen/loadgen_flags.cc"],
     "automot-demo-client": [
         "client/python/automot_client/drive.py",
         "client/python/automot_client/load.py",
