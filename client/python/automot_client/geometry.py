@@ -47,7 +47,10 @@ def ego_to_local(points: np.ndarray, pose: Pose) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Box:
-    """A vehicle: upright box standing on the ground, local frame, metres and radians."""
+    """A vehicle or a thing on the road: upright box on the ground, local frame, metres and radians.
+
+    speed_mps is along yaw. kind: 'vehicle', 'broken_vehicle', 'cone', 'warning' or 'barrier'.
+    """
 
     x: float
     y: float
@@ -55,6 +58,8 @@ class Box:
     length: float
     width: float
     height: float
+    speed_mps: float = 0.0
+    kind: str = "vehicle"
 
     def corners(self) -> np.ndarray:
         """Footprint [4, 2] in the local frame: front right, front left, rear left, rear right."""

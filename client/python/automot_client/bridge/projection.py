@@ -1,6 +1,7 @@
 """Pinhole projection of polygons with a near plane.
 
-Camera frame: x to the right, y down, z forward, metres. The camera looks along the ego's x axis.
+Camera frame: x to the right, y down, z forward, metres. Without yaw and pitch the camera looks along
+the ego's x axis; yaw turns it to the right, pitch downwards.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ class CameraModel:
     fov_deg: float = 110.0
     x_m: float = -1.5
     z_m: float = 2.0
+    y_m: float = 0.0
+    pitch_deg: float = 0.0
+    yaw_deg: float = 0.0
 
     @property
     def focal_px(self) -> float:
@@ -34,7 +38,14 @@ class CameraModel:
         """Local ground points [..., 2] at heights [...] to camera coordinates [..., 3]."""
         ego = local_to_ego(ground, pose)
         down = np.broadcast_to(self.z_m - np.asarray(height, dtype=np.float64), ego.shape[:-1])
-        return np.stack([ego[..., 1], down, ego[..., 0] - self.x_m], axis=-1)
+        right, ahead = _rotate(ego[..., 1] - self.y_m, ego[..., 0] - self.x_m, self.yaw_deg)
+        down, ahead = _rotate(down, ahead, self.pitch_deg)
+        return np.stack([right, down, ahead], axis=-1)
+
+    @property
+    def horizon_row(self) -> float:
+        """Row of the picture at which the ground ends."""
+        return self.height / 2 - self.focal_px * math.tan(math.radians(self.pitch_deg))
 
     def to_pixels(self, points: np.ndarray) -> np.ndarray:
         """Camera coordinates [..., 3] beyond the near plane to pixels [..., 2] (column, row)."""
@@ -43,6 +54,14 @@ class CameraModel:
             [self.width / 2 + points[..., 0] * scale, self.height / 2 + points[..., 1] * scale],
             axis=-1,
         )
+
+
+def _rotate(across: np.ndarray, ahead: np.ndarray, deg: float) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates across and along a view that is turned by an angle towards positive `across`."""
+    if deg == 0.0:
+        return across, ahead
+    cos, sin = math.cos(math.radians(deg)), math.sin(math.radians(deg))
+    return across * cos - ahead * sin, ahead * cos + across * sin
 
 
 def clip_near(polygon: np.ndarray, near: float = NEAR_M) -> np.ndarray:

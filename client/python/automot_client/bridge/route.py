@@ -149,6 +149,11 @@ class Route:
         self._index = low + int(np.argmin(np.sum(near * near, axis=1)))
 
     @property
+    def arc_m(self) -> np.ndarray:
+        """Arc length of each point [n], metres."""
+        return self._s
+
+    @property
     def progress_m(self) -> float:
         """Arc length of the progress, metres."""
         return float(self._s[self._index])
@@ -166,6 +171,20 @@ class Route:
         """Points [n, 2] from the progress on, over `distance_m`, local frame."""
         where = self.progress_m + np.arange(0.0, distance_m + 1e-9, spacing_m)
         return np.stack([np.interp(where, self._s, self.points[:, i]) for i in (0, 1)], axis=1)
+
+    def frenet(self, x: float, y: float) -> tuple[float, float]:
+        """Arc length and signed lateral distance (right is positive) of a local position, metres.
+
+        Looks from the progress on, some metres back and far ahead; does not move the progress.
+        """
+        low = max(0, self._index - 40)
+        near = self.points[low : self._index + 240] - (x, y)
+        index = min(low + int(np.argmin(np.sum(near * near, axis=1))), len(self.points) - 2)
+        tangent = self.points[index + 1] - self.points[max(index - 1, 0)]
+        tangent = tangent / max(float(np.hypot(*tangent)), 1e-9)
+        delta = np.array([x, y]) - self.points[index]
+        along, across = float(tangent @ delta), float(tangent[0] * delta[1] - tangent[1] * delta[0])
+        return float(self._s[index]) + along, across
 
     def lateral_error_m(self, x: float, y: float) -> float:
         """Signed distance from the route, metres; positive when the vehicle is to its right."""

@@ -18,6 +18,12 @@ _PAINTS: tuple[Colour, ...] = (
     (40, 108, 84),
     (200, 150, 60),
 )
+# Things on the road that are no vehicles, by kind of box.
+_OBJECT_PAINTS: dict[str, Colour] = {
+    "cone": (235, 96, 30),
+    "warning": (220, 40, 30),
+    "barrier": (228, 150, 140),
+}
 _GLASS: Colour = (58, 74, 88)
 _SHADOW: Colour = (58, 59, 63)
 _TAIL: Colour = (214, 40, 34)
@@ -40,9 +46,14 @@ class Face:
     colour: Colour
 
 
-def vehicle_faces(box: Box, camera: tuple[float, float, float]) -> list[Face]:
+def vehicle_faces(box: Box, camera: tuple[float, float, float], paint_shift: int = 0) -> list[Face]:
     """Faces that a camera at a local position (x, y, height) sees, farthest first."""
-    paint = _PAINTS[int(round(box.length * 100 + box.width * 10)) % len(_PAINTS)]
+    if box.kind in _OBJECT_PAINTS:
+        paint = _OBJECT_PAINTS[box.kind]
+        block = _block(box, (-0.5, 0.5), (-0.5, 0.5), (0.0, box.height), taper=0.1)
+        return _solid(block, paint, paint, camera)
+    choice = int(round(box.length * 100 + box.width * 10)) + paint_shift
+    paint = _PAINTS[choice % len(_PAINTS)]
     body_top = 0.62 * box.height if box.height < 2.2 else 0.5 * box.height
     body = _block(box, (-0.5, 0.5), (-0.5, 0.5), (0.18, body_top), taper=0.03)
     cabin = _block(box, (-0.42, 0.22), (-0.46, 0.46), (body_top, box.height), taper=0.16)

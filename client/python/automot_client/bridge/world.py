@@ -27,6 +27,7 @@ from automot_client.bridge.road_map import (
     sample_positions,
 )
 from automot_client.bridge.route import Route, TargetPointRule, build_centre_line, choose_lanes
+from automot_client.bridge.route_roads import route_roads
 from automot_client.geometry import Box, Pose
 from automot_client.types import Control
 
@@ -73,6 +74,7 @@ class WorldOptions:
     horizon_s: float = 120.0
     standing_limit_s: float = 30.0
     target_point_rule: str = "route_distance:8,20"
+    accident_probability: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,8 @@ class World:
                 length=float(other.LENGTH),
                 width=float(other.WIDTH),
                 height=float(getattr(other, "HEIGHT", None) or 1.0),
+                speed_mps=float(other.speed) if hasattr(other, "throttle_brake") else 0.0,
+                kind=_kind_of(other),
             )
 
     def _plan_route(self) -> Route:
@@ -201,7 +205,15 @@ class World:
         nodes = self._env.vehicle.navigation.checkpoints
         roads = [graph[a][b] for a, b in itertools.pairwise(nodes)]
         start = int(self._env.vehicle.lane_index[2])
-        return Route(build_centre_line(roads, choose_lanes(roads, start)))
+        choices = choose_lanes(roads, start)
+        self.route_roads = route_roads(roads, choices, nodes[1:])
+        return Route(build_centre_line(roads, choices))
+
+
+def _kind_of(thing: Any) -> str:
+    names = {"TrafficCone": "cone", "TrafficWarning": "warning", "TrafficBarrier": "barrier"}
+    broken = "broken_vehicle" if getattr(thing, "break_down", False) else "vehicle"
+    return names.get(type(thing).__name__, broken)
 
 
 def to_metadrive_action(control: Control, speed_mps: float) -> list[float]:
@@ -255,14 +267,24 @@ def _make_environment(options: WorldOptions) -> Any:
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     with _quiet():
         from metadrive import MetaDriveEnv
+        from metadrive.manager.object_manager import TrafficObjectManager
 
-        return MetaDriveEnv(
+        class Environment(MetaDriveEnv):
+            """MetaDrive with accidents: cones, barriers and broken vehicles on the road."""
+
+            def setup_engine(self) -> None:
+                super().setup_engine()
+                if options.accident_probability > 0.0:
+                    self.engine.register_manager("object_manager", TrafficObjectManager())
+
+        return Environment(
             {
                 "use_render": False,
                 "start_seed": options.seed,
                 "environment_num": 100_000,
                 "map": options.blocks,
                 "traffic_density": options.traffic_density,
+                "accident_prob": options.accident_probability,
                 "force_destroy": True,
                 "physics_world_step_size": _PHYSICS_STEP_S,
                 "decision_repeat": round(TICK_S / _PHYSICS_STEP_S),

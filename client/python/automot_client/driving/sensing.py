@@ -9,6 +9,7 @@ from PIL import Image
 
 from automot_client.bridge.camera import CameraRenderer
 from automot_client.bridge.lidar import LidarCaster, LidarModel
+from automot_client.bridge.look import Look
 from automot_client.bridge.projection import CameraModel
 from automot_client.bridge.road_map import RoadMap
 from automot_client.bridge.world import WorldState
@@ -26,8 +27,9 @@ class Sensors:
         camera: CameraModel,
         lidar: LidarModel | None = None,
         jpeg_quality: int = JPEG_QUALITY,
+        look: Look | None = None,
     ) -> None:
-        self._camera = CameraRenderer(road_map, camera)
+        self._camera = CameraRenderer(road_map, camera, look)
         self._lidar = LidarCaster(road_map, lidar)
         self._quality = jpeg_quality
 

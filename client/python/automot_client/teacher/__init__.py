@@ -1,0 +1,1 @@
+"""A driver that knows the whole state: its plan labels any state, and drives."""
