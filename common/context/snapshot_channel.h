@@ -88,6 +88,12 @@ inline constexpr std::array kLinkRefusals = {
     "reuse_unknown", "reuse_place", "unknown_region", "bad_region",   "stale_generation",
     "out_of_bounds", "malformed"};
 
+// Why a session went on at another producer than before: the one it had announced its end, ended
+// without a word, or is not among the resolved ones any more.
+enum class RehomeReason : uint8_t { kDraining, kDied, kRemoved };
+inline constexpr std::array kRehomeReasons = {"draining", "died",
+                                              "removed"};  // as metrics spell it
+
 // Monotonic counters since the channel was made, except where said.
 struct LinkStats {
   LinkState state = LinkState::kDown;  // now
@@ -101,6 +107,7 @@ struct LinkStats {
   uint64_t bytes_copied = 0;  // of keys and values, by the receiver
   uint64_t bytes_reused = 0;  // of chunks that the consumer had already
   uint64_t reconnects = 0;
+  std::array<uint64_t, kRehomeReasons.size()> rehomes{};  // of sessions, by reason
 };
 
 class SnapshotChannel {

@@ -75,6 +75,9 @@ inline constexpr MetricName kLinkTransitionsTotal{
     "automot_link_transitions_total", "Changes of a session's link state, by the new state."};
 inline constexpr MetricName kLinkReconnectsTotal{"automot_link_reconnects_total",
                                                  "Reconnections of the reasoning link."};
+inline constexpr MetricName kLinkRehomesTotal{
+    "automot_link_rehomes_total",
+    "Sessions that went on at another reasoning replica than before, by reason."};
 inline constexpr MetricName kLinkReceivedBytesTotal{
     "automot_link_received_bytes_total", "Bytes of snapshots that the reasoning link brought."};
 inline constexpr MetricName kLinkReusedBytesTotal{

@@ -42,7 +42,8 @@ void AddSeconds(CLI::App& app, const char* name, absl::Duration& value, double l
 
 void AddLaneFlags(CLI::App& app, PlanningProgramFlags& flags) {
   app.add_option("--reasoning-address", flags.lane.addresses,
-                 "Reasoning services, comma-separated; each session keeps to one while it lives")
+                 "Reasoning services, comma-separated; dns:HOST:PORT stands for every address of a "
+                 "name, as they come and go; each session keeps to one while it lives")
       ->delimiter(',')
       ->default_str("127.0.0.1:50052");
   app.add_option_function<std::string>(

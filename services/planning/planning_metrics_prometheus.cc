@@ -91,6 +91,7 @@ PrometheusPlanningMetrics::Load::Load(metrics::Registry* registry)
 PrometheusPlanningMetrics::Link::Link(metrics::Registry* registry)
     : state(registry->AddPolled(names::kLinkState, PolledFamily::Type::kGauge)),
       reconnects(registry->AddPolled(names::kLinkReconnectsTotal, PolledFamily::Type::kCounter)),
+      rehomes(registry->AddPolled(names::kLinkRehomesTotal, PolledFamily::Type::kCounter)),
       received_bytes(
           registry->AddPolled(names::kLinkReceivedBytesTotal, PolledFamily::Type::kCounter)),
       reused_bytes(registry->AddPolled(names::kLinkReusedBytesTotal, PolledFamily::Type::kCounter)),
@@ -173,6 +174,14 @@ void PrometheusPlanningMetrics::SetSources(const Sources& sources) {
   });
   poll(link_.reconnects, sources.link_stats, [](const context::LinkStats& stats) -> Samples {
     return {{{}, static_cast<double>(stats.reconnects)}};
+  });
+  poll(link_.rehomes, sources.link_stats, [](const context::LinkStats& stats) {
+    Samples samples;
+    for (std::size_t i = 0; i < stats.rehomes.size(); ++i) {
+      samples.push_back(
+          {{{"reason", context::kRehomeReasons.at(i)}}, static_cast<double>(stats.rehomes.at(i))});
+    }
+    return samples;
   });
   poll(link_.received_bytes, sources.link_stats, [](const context::LinkStats& stats) -> Samples {
     return {{{}, static_cast<double>(stats.bytes_received)}};

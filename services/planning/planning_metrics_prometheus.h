@@ -100,6 +100,7 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
     explicit Link(metrics::Registry* registry);
     metrics::PolledFamily* const state;
     metrics::PolledFamily* const reconnects;
+    metrics::PolledFamily* const rehomes;
     metrics::PolledFamily* const received_bytes;
     metrics::PolledFamily* const reused_bytes;
     metrics::PolledFamily* const copied_bytes;

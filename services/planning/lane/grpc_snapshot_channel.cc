@@ -2,10 +2,8 @@
 
 #include <grpcpp/create_channel.h>
 #include <grpcpp/support/channel_arguments.h>
-#include <xxhash.h>
 
-#include <algorithm>
-#include <numeric>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,10 +14,12 @@
 namespace automot::planning {
 namespace {
 
+constexpr char kFlag[] = "--reasoning-address";
 constexpr int kMaxMessageBytes = 8 << 20;  // a chunk of at most 4 MiB and its fields
 
+// `tls_name`: that the certificate must carry, where it is not the address's; empty: it is.
 std::shared_ptr<grpc::Channel> Connect(const GrpcSnapshotChannelOptions& options,
-                                       const std::string& address) {
+                                       const std::string& address, const std::string& tls_name) {
   grpc::ChannelArguments arguments;
   const auto milliseconds = [](absl::Duration d) {
     return static_cast<int>(absl::ToInt64Milliseconds(d));
@@ -38,6 +38,7 @@ std::shared_ptr<grpc::Channel> Connect(const GrpcSnapshotChannelOptions& options
     arguments.SetInt(argument.name, argument.value);
   }
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  if (!tls_name.empty()) arguments.SetSslTargetNameOverride(tls_name);
   return grpc::CreateCustomChannel(
       address,
       options.credentials != nullptr ? options.credentials : grpc::InsecureChannelCredentials(),
@@ -56,22 +57,37 @@ absl::StatusOr<std::unique_ptr<GrpcSnapshotChannel>> GrpcSnapshotChannel::Create
     return absl::InvalidArgumentError("--reasoning-address is empty; at least one is needed");
   }
   for (const std::string& address : options.addresses) {
-    AUTOMOT_RETURN_IF_ERROR(rpc::ValidateAddress("--reasoning-address", address));
+    AUTOMOT_ASSIGN_OR_RETURN(const auto name, ParseReplicaName(kFlag, address));
+    if (!name) AUTOMOT_RETURN_IF_ERROR(rpc::ValidateAddress(kFlag, address));
+    if (name && options.lane == context::Lane::kSharedMemory) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          kFlag, " is '", address, "'; replicas behind a name are not reached by shared memory"));
+    }
   }
   return std::unique_ptr<GrpcSnapshotChannel>(new GrpcSnapshotChannel(std::move(options)));
 }
 
 GrpcSnapshotChannel::GrpcSnapshotChannel(GrpcSnapshotChannelOptions options)
-    : options_(std::move(options)), pool_(options_.pool), thread_(options_.nice_value) {
+    : options_(std::move(options)),
+      endpoints_([this](const std::string& address, const std::string& source) {
+        return ConnectTo(address, source);
+      }),
+      pool_(options_.pool),
+      thread_(options_.nice_value) {
   for (const std::string& address : options_.addresses) {
-    channels_.push_back(Connect(options_, address));
-    if (options_.lane != context::Lane::kSharedMemory) continue;
-    peers_.push_back(
-        std::make_shared<RegionPeer>(&thread_, channels_.back(), options_.region_timeout));
+    const std::optional<ReplicaName> name = *ParseReplicaName(kFlag, address);  // as Create found
+    if (!name) {
+      thread_.Post([this, address] { endpoints_.Update(address, {address}); });
+      continue;
+    }
+    names_.push_back(std::make_unique<NameWatch>(
+        *name, options_.resolve, options_.resolve_interval,
+        [this, address](const std::vector<std::string>& found) { OnResolved(address, found); }));
   }
 }
 
 GrpcSnapshotChannel::~GrpcSnapshotChannel() {
+  names_.clear();
   std::unordered_map<uint64_t, std::shared_ptr<SessionLink>> links;
   {
     absl::MutexLock lock(&mutex_);
@@ -80,26 +96,42 @@ GrpcSnapshotChannel::~GrpcSnapshotChannel() {
   for (const auto& [session, link] : links) link->pass().RevokeAndWait();
   thread_.Post([this, links = std::move(links)] {
     for (const auto& [session, link] : links) link->Close();
-    for (const auto& peer : peers_) peer->Close();
+    endpoints_.Close();
     thread_.Stop();
   });
   thread_.Join();  // the peers' threads end after the last completion
 }
 
-SessionLink::Environment GrpcSnapshotChannel::EnvironmentFor(const std::string& session_name) {
-  std::vector<std::pair<uint64_t, std::size_t>> ranks;
-  for (std::size_t i = 0; i < channels_.size(); ++i) {
-    const std::string key = absl::StrCat(session_name, "|", options_.addresses[i]);
-    ranks.emplace_back(XXH3_64bits(key.data(), key.size()), i);
+SessionLink::Environment GrpcSnapshotChannel::LinkEnvironment() {
+  return {.thread = &thread_,
+          .pool = &pool_,
+          .counters = &counters_,
+          .timeouts = options_.timeouts,
+          .endpoints = &endpoints_};
+}
+
+EndpointPtr GrpcSnapshotChannel::ConnectTo(const std::string& address, const std::string& source) {
+  Endpoint endpoint{.address = address};
+  const std::optional<ReplicaName> name = *ParseReplicaName(kFlag, source);
+  endpoint.channel = Connect(options_, address, name ? name->host : "");
+  if (options_.lane == context::Lane::kSharedMemory) {
+    endpoint.peer =
+        std::make_shared<RegionPeer>(&thread_, endpoint.channel, options_.region_timeout);
   }
-  std::sort(ranks.rbegin(), ranks.rend());
-  SessionLink::Environment environment{
-      .thread = &thread_, .pool = &pool_, .counters = &counters_, .timeouts = options_.timeouts};
-  for (const auto& [rank, i] : ranks) {
-    environment.channels.push_back(channels_[i]);
-    if (!peers_.empty()) environment.peers.push_back(peers_[i]);
-  }
-  return environment;
+  return std::make_shared<const Endpoint>(std::move(endpoint));
+}
+
+void GrpcSnapshotChannel::OnResolved(const std::string& source,
+                                     const std::vector<std::string>& addresses) {
+  thread_.Post([this, source, addresses] {
+    endpoints_.Update(source, addresses);
+    std::vector<std::shared_ptr<SessionLink>> links;
+    {
+      absl::MutexLock lock(&mutex_);
+      for (const auto& [session, link] : links_) links.push_back(link);
+    }
+    for (const std::shared_ptr<SessionLink>& link : links) link->OnEndpointsChanged();
+  });
 }
 
 std::shared_ptr<SessionLink> GrpcSnapshotChannel::Find(uint64_t session) const {
@@ -124,7 +156,7 @@ absl::Status GrpcSnapshotChannel::Attach(const context::AttachRequest& request,
                                                        options_.session_limit, " are in use"));
     }
     link = std::make_shared<SessionLink>(
-        EnvironmentFor(request.session_name), request, receiver,
+        LinkEnvironment(), request, receiver,
         old != nullptr ? old->pass().gate() : std::make_shared<context::ReceiverGate>(),
         old != nullptr ? old->carry() : std::make_shared<SessionCarry>(options_.outbox));
     links_[request.session] = link;
@@ -218,6 +250,9 @@ context::LinkStats GrpcSnapshotChannel::stats() const {
   }
   stats.bytes_copied = counters_.copied.load(std::memory_order_relaxed);
   stats.bytes_reused = counters_.reused.load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < stats.rehomes.size(); ++i) {
+    stats.rehomes.at(i) = counters_.rehomes.at(i).load(std::memory_order_relaxed);
+  }
   stats.reconnects = counters_.reconnects.load(std::memory_order_relaxed);
   return stats;
 }

@@ -7,7 +7,7 @@
 // Who attaches again: an epoch that was once in force is spent when its stream ends. The lane then
 // reports the link down and waits for the owner to Attach with a larger epoch, which may come at
 // any time and from within the callback. An attachment that never came into force is retried
-// inside, with bounded exponential delay and jitter and over all addresses in turn, until Detach or
+// inside, with bounded exponential delay and jitter and over all producers in turn, until Detach or
 // the next Attach; only ABORTED (an epoch not above the one in force) ends it. Every wait has a
 // deadline; a frozen peer is noticed by pings.
 //
@@ -34,15 +34,21 @@
 #include "common/context/kv_buffer_pool.h"
 #include "common/context/snapshot_channel.h"
 #include "services/planning/lane/completion_thread.h"
+#include "services/planning/lane/endpoint_set.h"
+#include "services/planning/lane/name_watch.h"
 #include "services/planning/lane/observation_outbox.h"
 #include "services/planning/lane/session_link.h"
 
 namespace automot::planning {
 
 struct GrpcSnapshotChannelOptions {
-  // host:port, unix:PATH or dns:///name:port; at least one. Each session ranks them by its own hash
-  // (rendezvous), so that sessions spread over producers and keep theirs while it lives.
+  // host:port, unix:PATH or dns:///name:port, each one producer; or dns:HOST:PORT, which is every
+  // address that the name has, looked up again and again. At least one. Each session ranks them by
+  // its own hash (rendezvous), so that sessions spread over producers, and keeps to one until that
+  // drains, dies or is resolved no more.
   std::vector<std::string> addresses;
+  Resolve resolve = ResolveBySystem;
+  absl::Duration resolve_interval = absl::Seconds(5);
   std::shared_ptr<grpc::ChannelCredentials> credentials;  // null: plain text
   std::size_t session_limit = 1024;
   ObservationOutbox::Options outbox;
@@ -77,16 +83,18 @@ class GrpcSnapshotChannel final : public context::SnapshotChannel {
   explicit GrpcSnapshotChannel(GrpcSnapshotChannelOptions options);
 
   std::shared_ptr<SessionLink> Find(uint64_t session) const;
-  SessionLink::Environment EnvironmentFor(const std::string& session_name);
+  SessionLink::Environment LinkEnvironment();
+  EndpointPtr ConnectTo(const std::string& address, const std::string& source);
+  void OnResolved(const std::string& source, const std::vector<std::string>& addresses);
 
   const GrpcSnapshotChannelOptions options_;
-  std::vector<std::shared_ptr<grpc::Channel>> channels_;  // one per address
-  std::vector<std::shared_ptr<RegionPeer>> peers_;        // one per address, or none
+  EndpointSet endpoints_;
   context::KvBufferPool pool_;
   LinkCounters counters_;
   mutable absl::Mutex mutex_;
   std::unordered_map<uint64_t, std::shared_ptr<SessionLink>> links_ ABSL_GUARDED_BY(mutex_);
-  CompletionThread thread_;  // last: its completions use everything above
+  CompletionThread thread_;                        // its completions use everything above
+  std::vector<std::unique_ptr<NameWatch>> names_;  // last: they post to the thread
 };
 
 }  // namespace automot::planning

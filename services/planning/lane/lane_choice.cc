@@ -9,6 +9,7 @@
 #include "common/logging/log.h"
 #include "common/rpc/status_conversion.h"
 #include "common/shared_memory/region_client.h"
+#include "common/status/status_macros.h"
 
 namespace automot::planning {
 namespace {
@@ -39,7 +40,10 @@ absl::StatusOr<LaneChoice> Choose(std::optional<context::Lane> wanted,
                                   absl::Duration patience) {
   if (wanted == context::Lane::kGrpc) return LaneChoice{context::Lane::kGrpc, "asked for"};
   for (const std::string& address : options.addresses) {
-    const absl::Status tried = Try(address, options, patience);
+    AUTOMOT_ASSIGN_OR_RETURN(const auto name, ParseReplicaName("--reasoning-address", address));
+    const absl::Status tried =
+        name ? absl::UnavailableError("replicas behind a name are on other hosts")
+             : Try(address, options, patience);
     if (tried.ok()) continue;
     const std::string why = absl::StrCat(address, ": ", tried.ToString());
     if (!wanted) return LaneChoice{context::Lane::kGrpc, why};

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/conversion/slow_observation.h"
 #include "common/rpc/status_conversion.h"
 
@@ -59,14 +60,18 @@ void SessionLink::Start() {
 
 void SessionLink::Connect() {
   if (environment_.thread->stopped()) return;
-  {
-    absl::MutexLock lock(&carry_->mutex);
-    const std::size_t address = carry_->next_address % environment_.channels.size();
-    channel_ = environment_.channels[address];
-    if (request_.want_layers && !environment_.peers.empty()) peer_ = environment_.peers[address];
+  const EndpointSet& endpoints = *environment_.endpoints;
+  endpoint_ = endpoints.Choose(request_.session_name, carry_->home, carry_->avoid);
+  if (endpoint_ == nullptr) {
+    // All have been tried: from the first choice on.
+    carry_->avoid.clear();
+    endpoint_ = endpoints.Choose(request_.session_name, "", carry_->avoid);
   }
-  if (peer_ == nullptr) return Subscribe(nullptr);
-  peer_->Connect([self = shared_from_this()](const RegionPeer::Connected& regions) {
+  if (endpoint_ == nullptr) {
+    return OnClosed(absl::UnavailableError("no reasoning replica is known yet"));
+  }
+  if (!SharesMemory()) return Subscribe(nullptr);
+  endpoint_->peer->Connect([self = shared_from_this()](const RegionPeer::Connected& regions) {
     if (self->closed_) return;
     regions.ok() ? self->Subscribe(*regions) : self->OnClosed(regions.status());
   });
@@ -76,8 +81,8 @@ void SessionLink::Subscribe(std::shared_ptr<shared_memory::RegionClient> regions
   if (environment_.thread->stopped()) return;
   stream_ = std::make_shared<ContextStream>(environment_.thread, environment_.pool,
                                             std::move(regions), request_, StreamEvents());
-  if (peer_ != nullptr) peer_->Watch(stream_);
-  stream_->Start(channel_, environment_.timeouts.attach);
+  if (SharesMemory()) endpoint_->peer->Watch(stream_);
+  stream_->Start(endpoint_->channel, environment_.timeouts.attach);
 }
 
 ContextStream::Events SessionLink::StreamEvents() {
@@ -99,7 +104,7 @@ ContextStream::Events SessionLink::StreamEvents() {
             if (!refusal.empty()) self->environment_.counters->CountRefusal(refusal);
             self->ReportFailure(time, why);
           },
-      .on_draining = [self] { self->SetState(context::LinkState::kDraining, absl::OkStatus()); },
+      .on_draining = [self] { self->OnDraining(); },
       .on_bytes =
           [self](std::size_t bytes) {
             self->environment_.counters->bytes.fetch_add(bytes, std::memory_order_relaxed);
@@ -119,6 +124,11 @@ ContextStream::Events SessionLink::StreamEvents() {
 void SessionLink::OnAttached() {
   attached_once_ = true;
   attempts_ = 0;
+  if (!carry_->home.empty() && carry_->home != endpoint_->address) {
+    environment_.counters->CountRehome(carry_->left_because);
+  }
+  carry_->home = endpoint_->address;
+  carry_->avoid.clear();
   {
     absl::MutexLock lock(&carry_->mutex);
     carry_->outbox.MarkUnsent();
@@ -127,14 +137,40 @@ void SessionLink::OnAttached() {
   Pump();
 }
 
+// A producer that will go keeps serving its sessions until they have left; one that is the only one
+// keeps them.
+void SessionLink::OnDraining() {
+  SetState(context::LinkState::kDraining, absl::OkStatus());
+  if (environment_.endpoints->size() > 1) {
+    Leave(context::RehomeReason::kDraining, absl::UnavailableError("the producer is draining"));
+  }
+}
+
+void SessionLink::OnEndpointsChanged() {
+  if (closed_ || stream_ == nullptr || environment_.endpoints->Has(endpoint_->address)) return;
+  Leave(context::RehomeReason::kRemoved,
+        absl::UnavailableError(
+            absl::StrCat("the producer at ", endpoint_->address, " is not resolved any more")));
+}
+
+void SessionLink::Leave(context::RehomeReason reason, const absl::Status& why) {
+  if (std::exchange(leaving_, true)) return;
+  if (attached_once_) carry_->left_because = reason;
+  stream_->Cancel(why);
+}
+
+void SessionLink::NoteEndpointGone(const absl::Status& why) {
+  if (attached_once_ && !leaving_) carry_->left_because = context::RehomeReason::kDied;
+  leaving_ = false;
+  // ABORTED: another owner is served there, which speaks for the producer.
+  if (endpoint_ != nullptr && !absl::IsAborted(why)) carry_->avoid.insert(endpoint_->address);
+}
+
 void SessionLink::OnClosed(const absl::Status& why) {
   stream_.reset();
+  if (!closed_) NoteEndpointGone(why);
   SetState(context::LinkState::kDown, why);
   if (closed_) return;
-  {
-    absl::MutexLock lock(&carry_->mutex);
-    ++carry_->next_address;
-  }
   // An epoch that was in force, or is too old, is spent: the owner mints the next one and attaches
   // again.
   if (attached_once_ || absl::IsAborted(why)) return;
@@ -206,7 +242,7 @@ void SessionLink::Pump() {
                                      request->mutable_observation());
   request->mutable_observation()->set_sequence(++sequence_);
   request->mutable_observation()->set_history_only(submission_->batch().history_only);
-  submission_->Start(channel_, environment_.timeouts.submit,
+  submission_->Start(endpoint_->channel, environment_.timeouts.submit,
                      [self = shared_from_this(), submission = submission_](const absl::Status& s) {
                        self->submission_.reset();
                        self->OnSubmitted(submission->batch(), s);

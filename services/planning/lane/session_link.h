@@ -3,16 +3,14 @@
 // link, which takes the outbox over.
 #pragma once
 
-#include <grpcpp/channel.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -23,8 +21,8 @@
 #include "common/context/snapshot_channel.h"
 #include "services/planning/lane/completion_thread.h"
 #include "services/planning/lane/context_stream.h"
+#include "services/planning/lane/endpoint_set.h"
 #include "services/planning/lane/observation_outbox.h"
-#include "services/planning/lane/region_peer.h"
 
 namespace automot::planning {
 
@@ -40,10 +38,14 @@ struct LinkTimeouts {
 // Counters of all links of a channel.
 struct LinkCounters {
   std::array<std::atomic<uint64_t>, context::kLinkRefusals.size()> refusals{};
+  std::array<std::atomic<uint64_t>, context::kRehomeReasons.size()> rehomes{};
   std::atomic<uint64_t> submitted{0}, superseded{0}, dropped{0}, received{0}, refused{0}, bytes{0},
       copied{0}, reused{0}, reconnects{0};
   std::atomic<int> up{0}, draining{0};
 
+  void CountRehome(context::RehomeReason reason) {
+    rehomes.at(static_cast<std::size_t>(reason)).fetch_add(1, std::memory_order_relaxed);
+  }
   void CountRefusal(std::string_view reason) {
     refused.fetch_add(1, std::memory_order_relaxed);
     const auto at = std::find(context::kLinkRefusals.begin(), context::kLinkRefusals.end(), reason);
@@ -59,7 +61,11 @@ struct SessionCarry {
   absl::Mutex mutex;
   ObservationOutbox outbox ABSL_GUARDED_BY(mutex);
   uint32_t episode ABSL_GUARDED_BY(mutex) = 0;
-  std::size_t next_address ABSL_GUARDED_BY(mutex) = 0;  // into the order of the session's addresses
+
+  // Where the session is served, on the completion thread only.
+  std::string home;             // address it was attached to last; empty: none yet
+  std::set<std::string> avoid;  // addresses that went or did not answer since it was attached
+  context::RehomeReason left_because = context::RehomeReason::kDied;
 
   // True where `newer` begins: what is kept belongs to the episode before.
   bool StartEpisode(uint32_t newer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
@@ -77,9 +83,7 @@ class SessionLink final : public std::enable_shared_from_this<SessionLink> {
     context::KvBufferPool* pool;
     LinkCounters* counters;
     LinkTimeouts timeouts;
-    std::vector<std::shared_ptr<grpc::Channel>> channels;  // in the session's order of preference
-    std::vector<std::shared_ptr<RegionPeer>>
-        peers;  // of the same producers; empty: no shared memory
+    EndpointSet* endpoints;
   };
 
   SessionLink(Environment environment, const context::AttachRequest& request,
@@ -96,6 +100,8 @@ class SessionLink final : public std::enable_shared_from_this<SessionLink> {
   void Start();
   void Close();
   void SetEpisode(uint32_t episode);
+  // Leaves a producer that the endpoints do not have any more.
+  void OnEndpointsChanged();
   // Sends what waits in the outbox, one request at a time.
   void Pump();
 
@@ -104,8 +110,12 @@ class SessionLink final : public std::enable_shared_from_this<SessionLink> {
 
   ContextStream::Events StreamEvents();
   void Connect();
+  bool SharesMemory() const { return request_.want_layers && endpoint_->peer != nullptr; }
   void Subscribe(std::shared_ptr<shared_memory::RegionClient> regions);
   void OnAttached();
+  void OnDraining();
+  void Leave(context::RehomeReason reason, const absl::Status& why);
+  void NoteEndpointGone(const absl::Status& why);
   void OnClosed(const absl::Status& why);
   void OnSubmitted(const ObservationOutbox::Batch& batch, const absl::Status& status);
   void SetState(context::LinkState state, const absl::Status& why);
@@ -119,8 +129,7 @@ class SessionLink final : public std::enable_shared_from_this<SessionLink> {
   const std::shared_ptr<SessionCarry> carry_;
 
   std::shared_ptr<ContextStream> stream_;
-  std::shared_ptr<grpc::Channel> channel_;
-  std::shared_ptr<RegionPeer> peer_;  // of the same producer; null: no shared memory
+  EndpointPtr endpoint_;  // that the link is on, or tries
   CompletionThread::Timer retry_timer_;
   CompletionThread::Timer submit_timer_;
   std::shared_ptr<Submission> submission_;  // in flight
@@ -128,6 +137,7 @@ class SessionLink final : public std::enable_shared_from_this<SessionLink> {
   int attempts_ = 0;
   std::minstd_rand jitter_;
   bool attached_once_ = false;
+  bool leaving_ = false;  // by this side, for another endpoint
   bool closed_ = false;
   bool down_said_ = false;
   std::atomic<bool> up_{false};
