@@ -269,7 +269,7 @@ def _make_environment(options: WorldOptions) -> Any:
         from metadrive import MetaDriveEnv
         from metadrive.manager.object_manager import TrafficObjectManager
 
-        class Environment(MetaDriveEnv):
+        class Environment(MetaDriveEnv):  # type: ignore[misc]
             """MetaDrive with accidents: cones, barriers and broken vehicles on the road."""
 
             def setup_engine(self) -> None:

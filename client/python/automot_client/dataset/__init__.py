@@ -1,0 +1,1 @@
+"""Episodes for training: their files, their labels, their questions, and how they are recorded."""
