@@ -80,26 +80,47 @@ class SyntheticExpert final : public planning::ActionExpert {
 
   absl::Status WarmUp(int) override { return absl::OkStatus(); }
 
-  // Facts are read from the context's memory here, in the tick: memory that was given to another
-  // snapshot meanwhile is thereby seen.
+  absl::Duration WarmCost(int batch) const override {
+    return options_.duration + (batch - 1) * options_.further.value_or(options_.duration);
+  }
+
   absl::Status Plan(const planning::PlanFeatures& features,
                     const planning::PreparedContext& context,
                     planning::PlanOutput* output) override {
     const Timer::time_point start = Timer::now();
+    const absl::Status status = Answer(features, context, output);
+    Wait(start, WarmCost(1));
+    output->action_expert_s = std::chrono::duration<double>(Timer::now() - start).count();
+    return status;
+  }
+
+  void PlanBatch(absl::Span<planning::PlanItem> items) override {
+    const Timer::time_point start = Timer::now();
+    for (planning::PlanItem& item : items) {
+      item.status = Answer(item.features, *item.context, &item.output);
+    }
+    Wait(start, WarmCost(static_cast<int>(items.size())));
+    const double took_s = std::chrono::duration<double>(Timer::now() - start).count();
+    for (planning::PlanItem& item : items) item.output.action_expert_s = took_s;
+  }
+
+ private:
+  // Facts are read from the context's memory here, in the tick: memory that was given to another
+  // snapshot meanwhile is thereby seen.
+  static absl::Status Answer(const planning::PlanFeatures& features,
+                             const planning::PreparedContext& context,
+                             planning::PlanOutput* output) {
     AUTOMOT_ASSIGN_OR_RETURN(
         const ContextFacts facts,
         ReadFacts(static_cast<const SyntheticPrepared&>(context).keys_values()));
     output->trajectory = CarryProof(ProveInputs(FactsOf(features), facts), features.speed_mps);
     output->decision = KeepGoing(features.capture_time_us);
-    Take(start);
-    output->action_expert_s = std::chrono::duration<double>(Timer::now() - start).count();
     return absl::OkStatus();
   }
 
- private:
-  void Take(Timer::time_point start) const {
-    if (options_.duration <= absl::ZeroDuration()) return;
-    const Timer::time_point end = start + absl::ToChronoNanoseconds(options_.duration);
+  void Wait(Timer::time_point start, absl::Duration duration) const {
+    if (duration <= absl::ZeroDuration()) return;
+    const Timer::time_point end = start + absl::ToChronoNanoseconds(duration);
     if (!options_.spin) return std::this_thread::sleep_until(end);
     while (Timer::now() < end) {
     }

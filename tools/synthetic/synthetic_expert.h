@@ -2,7 +2,9 @@
 // as it is told. For load and protocol tests, never for driving.
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <optional>
 
 #include "absl/time/time.h"
 #include "services/planning/action_expert.h"
@@ -11,8 +13,11 @@ namespace automot::synthetic {
 
 struct SyntheticExpertOptions {
   absl::Duration duration;  // of a tick; zero: a null model
-  bool spin = false;        // true: burns the processor meanwhile; false: waits on a timer
-  int bev_channels = 756;   // 189 KiB of float32
+  // What each further vehicle of a batch adds; absent: as long as a tick, so that batches save
+  // nothing.
+  std::optional<absl::Duration> further;
+  bool spin = false;       // true: burns the processor meanwhile; false: waits on a timer
+  int bev_channels = 756;  // 189 KiB of float32
   int camera_width = 1024;
   int camera_height = 512;
   std::size_t context_bytes = 0;  // of a usual context

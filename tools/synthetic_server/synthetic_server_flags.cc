@@ -1,6 +1,7 @@
 #include "tools/synthetic_server/synthetic_server_flags.h"
 
-#include "absl/strings/str_cat.h"
+#include <optional>
+
 #include "common/status/status_macros.h"
 #include "tools/synthetic/synthetic_context.h"
 
@@ -12,6 +13,7 @@ constexpr double kLongestMs = 60000.0;
 // What the flags say in other units than the options have.
 struct Durations {
   double expert_ms = 0.0;
+  std::optional<double> further_ms;
   double reasoning_ms = 100.0;
   std::size_t context_kib = 64;
 };
@@ -21,6 +23,10 @@ void AddExpertFlags(CLI::App& app, SyntheticExpertOptions& expert, Durations& du
                  "How long a tick of the action expert takes, milliseconds; 0: a null model")
       ->check(CLI::Range(0.0, kLongestMs))
       ->capture_default_str();
+  app.add_option("--expert-batch-ms", durations.further_ms,
+                 "What each further vehicle of a batch adds, milliseconds; without it as much as "
+                 "--expert-ms, so that batches save nothing")
+      ->check(CLI::Range(0.0, kLongestMs));
   app.add_flag("--expert-spin", expert.spin,
                "Burn the processor for that long; without it the expert waits on a timer");
   app.add_option("--reasoning-ms", durations.reasoning_ms,
@@ -60,6 +66,7 @@ absl::StatusOr<SyntheticServerFlags> ParseSyntheticServerFlags(
   AUTOMOT_RETURN_IF_ERROR(ParseFlags(app, argc, argv));
   planning::ApplyShared(ModelFlags(), flags.shared, flags.planning);
   flags.expert.duration = absl::Milliseconds(durations.expert_ms);
+  if (durations.further_ms) flags.expert.further = absl::Milliseconds(*durations.further_ms);
   flags.producer.duration = absl::Milliseconds(durations.reasoning_ms);
   flags.producer.layout = SyntheticLayout(durations.context_kib << 10U);
   flags.producer.pool.byte_budget = flags.shared.snapshot_memory_bytes();

@@ -19,7 +19,9 @@ int64_t Requests() {
 class IsolationTest : public ::testing::TestWithParam<Mode> {};
 
 TEST_P(IsolationTest, NoAnswerIsAnothers) {
-  SyntheticServer server({"--reasoning-ms", "20"});
+  // Slow enough for batches to form.
+  SyntheticServer server(
+      {"--reasoning-ms", "20", "--expert-ms", "0.8", "--expert-batch-ms", "0.05"});
   LoadOptions options = SmallLoad(server.address());
   options.vehicles = kVehicles;
   options.requests = Requests() / 2;  // in each mode

@@ -129,6 +129,36 @@ TEST_F(SyntheticExpertsTest, AnswerProvesObservationAndContext) {
   }
 }
 
+// Both in one run: each has its own proof, and the run takes what was said.
+TEST_F(SyntheticExpertsTest, BatchProvesEachVehiclesInputs) {
+  Start();
+  ASSERT_TRUE(producer_->Attach(RequestOf(9), &receiver_).ok());
+  for (const SessionTimeUs time : {100, 200}) {
+    ASSERT_TRUE(producer_->Submit(SlowObservationAt(kSession, time, 0x20)).ok());
+    ASSERT_TRUE(receiver_.WaitForSnapshots(static_cast<std::size_t>(time / 100)));
+  }
+  const auto expert =
+      MakeSyntheticExpert({.duration = absl::Milliseconds(3), .further = absl::Milliseconds(1)});
+  EXPECT_EQ(expert->WarmCost(4), absl::Milliseconds(6));
+  std::vector<std::unique_ptr<const planning::PreparedContext>> contexts;
+  std::vector<planning::PlanItem> items(2);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    contexts.push_back(expert->Prepare(receiver_.snapshots()[i]).value());
+    items[i].context = contexts[i].get();
+    items[i].features.speed_mps = 3.0 + static_cast<double>(i);
+  }
+  expert->PlanBatch(absl::MakeSpan(items));
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    ASSERT_TRUE(items[i].status.ok()) << items[i].status;
+    EXPECT_GE(items[i].output.action_expert_s, 0.004);
+    const PlanProof expected = ProveInputs({.speed_mps = items[i].features.speed_mps},
+                                           ReadFacts(receiver_.snapshots()[i]->kv).value());
+    for (int field = 0; field < kProofFields; ++field) {
+      EXPECT_EQ(items[i].output.trajectory.route[field].y, CarriedOffset(expected[field]));
+    }
+  }
+}
+
 TEST_F(SyntheticExpertsTest, TornContextIsAnErrorNotAnAnswer) {
   auto torn = std::make_shared<context::ContextSnapshot>();
   torn->kv = context::KvBuffer::Allocate(SyntheticLayout(0)).value();
