@@ -79,6 +79,10 @@ def test_standing_lead_is_stopped_for_and_a_car_in_the_next_lane_is_not():
     assert plan(50.0, 0.0, 0.0, [car(57.0, 0.0)]).decisions.tolist() == [STOP] * 3
 
 
+def test_faster_car_behind_is_not_braked_for():
+    assert plan(50.0, 0.0, 5.0, [car(42.0, 0.0, speed_mps=8.5)]).future_speeds[-1] > 7.0
+
+
 def test_moving_lead_is_followed():
     followed = plan(50.0, 0.0, 8.0, [car(66.0, 0.0, speed_mps=5.0)]).future_speeds[-1]
     assert 3.0 < followed < 7.5

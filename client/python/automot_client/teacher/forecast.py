@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from automot_client.geometry import Box, Pose
+from automot_client.geometry import Box, Pose, local_to_ego
 from automot_client.teacher.path import CORRIDOR_HALF_M
 
 STEP_S = 0.25
@@ -36,8 +36,13 @@ class Occupancy:
 
 
 def forecast(path: np.ndarray, boxes: Sequence[Box], pose: Pose) -> Occupancy:
-    """Where boxes near the vehicle are in the corridor around a path [n, 2] (local frame)."""
+    """Where boxes near the vehicle are in the corridor around a path [n, 2] (local frame).
+
+    What is wholly behind the vehicle's centre now is left out: it is for that one to keep its distance,
+    and to brake for it would bring it closer.
+    """
     near = [box for box in boxes if np.hypot(box.x - pose.x, box.y - pose.y) < _RANGE_M]
+    near = [box for box in near if local_to_ego(box.corners(), pose)[:, 0].max() > 0.0]
     times = np.arange(0.0, HORIZON_S + 1e-9, STEP_S)
     if not near:
         empty = np.zeros((0, len(times)))
