@@ -11,11 +11,18 @@ from automot_client.teacher.teacher import TeacherPlan
 from automot_client.types import Control, Observation
 
 
+_MOST_FAILURES_IN_ROW = 20
+
+
 class ServiceDriver:
-    """Drives as a planning service says; where it gives no plan, as the teacher would."""
+    """Drives as a planning service says; where it gives no plan, as the teacher would.
+
+    A second of nothing but failures ends the episode by PlanFailed: it would hold the teacher's states.
+    """
 
     def __init__(self, address: str, plan_deadline_s: float = 60.0) -> None:
         self._follower = TrajectoryFollower()
+        self._failures_in_row = 0
         self._planner = ServicePlanner(
             address,
             None,
@@ -31,6 +38,9 @@ class ServiceDriver:
             served = self._planner.plan(observation).control
         except PlanFailed:
             served = None
+            if self._failures_in_row >= _MOST_FAILURES_IN_ROW:
+                raise
+        self._failures_in_row = 0 if served else self._failures_in_row + 1
         return served or own, False
 
     def close(self) -> None:
