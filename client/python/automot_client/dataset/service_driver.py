@@ -10,7 +10,6 @@ from automot_client.teacher.follower import TrajectoryFollower
 from automot_client.teacher.teacher import TeacherPlan
 from automot_client.types import Control, Observation
 
-
 _MOST_FAILURES_IN_ROW = 20
 
 
