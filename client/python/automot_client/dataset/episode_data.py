@@ -37,11 +37,15 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class SensedFrame:
-    """What the sensors gave at a frame: no bytes where the picture was lost, no points likewise."""
+    """What the sensors gave at a frame: no points where the sweep was lost.
+
+    jpeg: the newest picture there is; not `fresh` where this frame's own was lost.
+    """
 
     jpeg: bytes
     points: np.ndarray
     half_sweep: bool
+    fresh: bool = True
 
 
 @dataclass

@@ -98,6 +98,7 @@ class _Recording:
         self._teacher = Teacher(world.route, world.route_roads, world.ego_size[0])
         self._questioner = Questioner(generator(job.seed, QUESTION_STREAM), split)
         self._questions: list[dict[str, Any]] = []
+        self._newest_jpeg = b""
         self.data = EpisodeData()
 
     def run(self) -> tuple[EpisodeEnd, float]:
@@ -157,7 +158,7 @@ class _Recording:
             is_frame = tick % _TICKS_PER_FRAME == 0
             if is_frame:
                 sensed = self._sense(state)
-            picture = sensed.jpeg if is_frame and sensed.jpeg else None
+            picture = sensed.jpeg if is_frame and sensed.fresh else None
             observation = observe(state, picture, sensed.points)
             if not is_frame or len(sensed.points) == 0:
                 observation = dataclasses.replace(observation, lidar_points=None)
@@ -174,15 +175,17 @@ class _Recording:
         points = np.zeros((0, 3), np.float32) if losses.sweep else self._sensors.sweep(state)
         if losses.half_sweep:
             points = self._variation.halve(points)
-        jpeg = b"" if losses.picture else self._sensors.picture(state)
-        return SensedFrame(jpeg, points, losses.half_sweep)
+        fresh = not (losses.picture and self._newest_jpeg)
+        if fresh:
+            self._newest_jpeg = self._sensors.picture(state)
+        return SensedFrame(self._newest_jpeg, points, losses.half_sweep, fresh)
 
     def _keep(
         self, state: WorldState, plan: TeacherPlan, sensed: SensedFrame, perturbed: bool
     ) -> None:
         frame = len(self.data)
         self.data.add(state, plan, sensed, perturbed)
-        if frame % _FRAMES_PER_QUESTION or not sensed.jpeg:
+        if frame % _FRAMES_PER_QUESTION or not sensed.fresh:
             return
         answers = scene_answers(
             state,
