@@ -8,8 +8,10 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "common/rpc/address.h"
+#include "common/rpc/rendezvous_hash.h"
 #include "common/rpc/status_conversion.h"
 #include "common/status/status_macros.h"
 
@@ -43,7 +45,8 @@ bool NeverHelpsToWait(const absl::Status& status) {
 
 struct PlannerSession::Shared {
   PlannerClient::Options options;
-  std::unique_ptr<v1::PlanningService::Stub> stub;
+  std::vector<std::string> addresses;
+  std::vector<std::unique_ptr<v1::PlanningService::Stub>> stubs;  // one per address
 
   // Calls `attempt` until it succeeds, must not be retried, or `timeout` has passed.
   absl::Status Call(absl::Duration timeout,
@@ -61,25 +64,21 @@ struct PlannerSession::Shared {
       absl::SleepFor(delay);
     }
   }
-
-  // A call that may be repeated without harm.
-  template <typename Request, typename Response>
-  absl::Status Call(grpc::Status (v1::PlanningService::Stub::*method)(grpc::ClientContext*,
-                                                                      const Request&, Response*),
-                    const Request& request, Response* response) const {
-    return Call(options.call_timeout, [&](grpc::ClientContext* context) {
-      return (stub.get()->*method)(context, request, response);
-    });
-  }
 };
 
 using Stub = v1::PlanningService::Stub;
 
 PlannerSession::PlannerSession(std::shared_ptr<Shared> shared, std::string name,
-                               v1::OpenSessionResponse opened)
-    : shared_(std::move(shared)), name_(std::move(name)), opened_(std::move(opened)) {}
+                               const v1::SessionOptions& options)
+    : shared_(std::move(shared)),
+      name_(std::move(name)),
+      options_(options),
+      order_(rpc::RendezvousOrder(name_, shared_->addresses)) {}
 
 PlannerSession::~PlannerSession() { Close().IgnoreError(); }
+
+Stub& PlannerSession::stub() const { return *shared_->stubs[order_[place_]]; }
+const std::string& PlannerSession::address() const { return shared_->addresses[order_[place_]]; }
 
 template <typename Request>
 Request PlannerSession::Written() const {
@@ -87,6 +86,80 @@ Request PlannerSession::Written() const {
   request.set_session(name_);
   request.set_lease(opened_.lease());
   return request;
+}
+
+// True where the next attempt has to be another one than the same again. A replica that does not
+// know the session has been restarted, or lost it to another: it adopts it.
+bool PlannerSession::MustFollow(const grpc::Status& status) {
+  if (order_.size() < 2) return false;
+  const bool away = status.error_code() == grpc::UNAVAILABLE;
+  if (away) place_ = (place_ + 1) % order_.size();
+  return away || status.error_code() == grpc::NOT_FOUND;
+}
+
+// Takes the session over at the replica whose turn it is.
+grpc::Status PlannerSession::Follow(const grpc::ClientContext& call) {
+  grpc::ClientContext context;
+  context.set_deadline(call.deadline());
+  v1::OpenSessionRequest request;
+  request.set_session(name_);
+  request.set_resume_token(opened_.resume_token());
+  *request.mutable_options() = options_;
+  v1::OpenSessionResponse response;
+  grpc::Status status = stub().OpenSession(&context, request, &response);
+  if (!status.ok()) {
+    MustFollow(status);
+    return status;
+  }
+  opened_ = std::move(response);
+  sequence_ = 0;
+  adrift_ = false;
+  return status;
+}
+
+absl::Status PlannerSession::Call(absl::Duration timeout, const Attempt& attempt) {
+  return shared_->Call(timeout, [&](grpc::ClientContext* context) {
+    if (adrift_) {
+      if (const grpc::Status followed = Follow(*context); !followed.ok()) return followed;
+    }
+    const grpc::Status status = attempt(context);
+    if (!MustFollow(status)) return status;
+    adrift_ = true;
+    return grpc::Status(grpc::UNAVAILABLE, status.error_message());
+  });
+}
+
+template <typename Request, typename Response>
+absl::Status PlannerSession::CallWritten(grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                                      const Request&, Response*),
+                                         Request request, Response* response) {
+  return Call(shared_->options.call_timeout, [&](grpc::ClientContext* context) {
+    request.set_lease(opened_.lease());
+    return (stub().*method)(context, request, response);
+  });
+}
+
+absl::Status PlannerSession::Open(const std::string& resume_token) {
+  v1::OpenSessionRequest request;
+  request.set_session(name_);
+  request.set_resume_token(resume_token);
+  *request.mutable_options() = options_;
+  bool perhaps_opened = false;  // an attempt ended without a word
+  const absl::Status status =
+      shared_->Call(shared_->options.call_timeout, [&](grpc::ClientContext* context) {
+        const grpc::Status attempt = stub().OpenSession(context, request, &opened_);
+        const bool away = attempt.error_code() == grpc::UNAVAILABLE;
+        perhaps_opened = perhaps_opened || away;
+        if (away) place_ = (place_ + 1) % order_.size();
+        return attempt;
+      });
+  closed_ = !status.ok();
+  if (absl::IsAlreadyExists(status) && perhaps_opened) {
+    return absl::UnavailableError(absl::StrCat(
+        "the connection broke while session '", name_,
+        "' was being opened; its token is lost, and the name is free when its lease ends"));
+  }
+  return status;
 }
 
 absl::StatusOr<v1::PlanResponse> PlannerSession::Plan(const v1::Observation& observation,
@@ -99,10 +172,13 @@ absl::StatusOr<v1::PlanResponse> PlannerSession::Plan(const v1::Observation& obs
       options.timeout > absl::ZeroDuration() ? options.timeout : shared_->options.plan_timeout;
   v1::PlanResponse response;
   bool perhaps_accepted = false;  // an attempt under this sequence ended without a word
-  request.set_sequence(++sequence_);
-  const absl::Status status = shared_->Call(timeout, [&](grpc::ClientContext* context) {
-    const grpc::Status attempt = shared_->stub->Plan(context, request, &response);
-    if (attempt.error_code() == grpc::RESOURCE_EXHAUSTED) request.set_sequence(++sequence_);
+  ++sequence_;
+  const absl::Status status = Call(timeout, [&](grpc::ClientContext* context) {
+    if (sequence_ == 0) ++sequence_;  // adopted meanwhile
+    request.set_lease(opened_.lease());
+    request.set_sequence(sequence_);
+    const grpc::Status attempt = stub().Plan(context, request, &response);
+    if (attempt.error_code() == grpc::RESOURCE_EXHAUSTED) ++sequence_;
     perhaps_accepted = attempt.error_code() == grpc::UNAVAILABLE ||
                        (perhaps_accepted && attempt.error_code() == grpc::ALREADY_EXISTS);
     return attempt;
@@ -118,27 +194,33 @@ absl::StatusOr<v1::PlanResponse> PlannerSession::Plan(const v1::Observation& obs
 absl::Status PlannerSession::Reset() {
   v1::ResetSessionResponse response;
   AUTOMOT_RETURN_IF_ERROR(
-      shared_->Call(&Stub::ResetSession, Written<v1::ResetSessionRequest>(), &response));
+      CallWritten(&Stub::ResetSession, Written<v1::ResetSessionRequest>(), &response));
   opened_.set_episode(response.episode());
   return absl::OkStatus();
 }
 
 absl::Status PlannerSession::KeepAlive() {
   v1::KeepAliveResponse response;
-  return shared_->Call(&Stub::KeepAlive, Written<v1::KeepAliveRequest>(), &response);
+  return CallWritten(&Stub::KeepAlive, Written<v1::KeepAliveRequest>(), &response);
 }
 
+// At the replica that has the session, or had it: none adopts a session to close it.
 absl::Status PlannerSession::Close() {
-  if (std::exchange(closed_, true)) return absl::OkStatus();
+  if (std::exchange(closed_, true) || adrift_) return absl::OkStatus();
+  const auto request = Written<v1::CloseSessionRequest>();
   v1::CloseSessionResponse response;
-  return shared_->Call(&Stub::CloseSession, Written<v1::CloseSessionRequest>(), &response);
+  return shared_->Call(shared_->options.call_timeout, [&](grpc::ClientContext* context) {
+    return stub().CloseSession(context, request, &response);
+  });
 }
 
 absl::StatusOr<v1::GetSessionStatusResponse> PlannerSession::GetStatus() {
   v1::GetSessionStatusRequest request;
   request.set_session(name_);
   v1::GetSessionStatusResponse response;
-  AUTOMOT_RETURN_IF_ERROR(shared_->Call(&Stub::GetSessionStatus, request, &response));
+  AUTOMOT_RETURN_IF_ERROR(Call(shared_->options.call_timeout, [&](grpc::ClientContext* context) {
+    return stub().GetSessionStatus(context, request, &response);
+  }));
   return response;
 }
 
@@ -146,7 +228,7 @@ absl::StatusOr<v1::PinContextResponse> PlannerSession::PinContext(absl::Duration
   auto request = Written<v1::PinContextRequest>();
   request.set_ttl_us(absl::ToInt64Microseconds(ttl));
   v1::PinContextResponse response;
-  AUTOMOT_RETURN_IF_ERROR(shared_->Call(&Stub::PinContext, request, &response));
+  AUTOMOT_RETURN_IF_ERROR(CallWritten(&Stub::PinContext, request, &response));
   return response;
 }
 
@@ -154,19 +236,27 @@ absl::Status PlannerSession::ReleaseContext(uint64_t context_lease) {
   auto request = Written<v1::ReleaseContextRequest>();
   request.set_context_lease(context_lease);
   v1::ReleaseContextResponse response;
-  return shared_->Call(&Stub::ReleaseContext, request, &response);
+  return CallWritten(&Stub::ReleaseContext, request, &response);
 }
 
 absl::StatusOr<std::unique_ptr<PlannerClient>> PlannerClient::Connect(const Options& options) {
   AUTOMOT_RETURN_IF_ERROR(ValidateRetryPolicy(options.retry));
-  AUTOMOT_RETURN_IF_ERROR(rpc::ValidateAddress("options.address", options.address));
+  std::vector<std::string> addresses = options.addresses;
+  if (addresses.empty()) addresses.push_back(options.address);
+  for (const std::string& address : addresses) {
+    AUTOMOT_RETURN_IF_ERROR(rpc::ValidateAddress(
+        options.addresses.empty() ? "options.address" : "options.addresses", address));
+  }
   AUTOMOT_ASSIGN_OR_RETURN(auto credentials, rpc::ChannelCredentialsFor(options.tls));
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxAnswerBytes);
   auto shared = std::make_shared<PlannerSession::Shared>();
   shared->options = options;
-  shared->stub = v1::PlanningService::NewStub(
-      grpc::CreateCustomChannel(options.address, credentials, arguments));
+  for (const std::string& address : addresses) {
+    shared->stubs.push_back(
+        v1::PlanningService::NewStub(grpc::CreateCustomChannel(address, credentials, arguments)));
+  }
+  shared->addresses = std::move(addresses);
   auto client = std::unique_ptr<PlannerClient>(new PlannerClient(std::move(shared)));
   AUTOMOT_RETURN_IF_ERROR(client->WaitUntilReady());
   return client;
@@ -179,46 +269,37 @@ absl::Status PlannerClient::WaitUntilReady() {
   for (absl::Duration left = options.connect_timeout; left > absl::ZeroDuration();
        left = deadline - absl::Now()) {
     v1::GetPlanningStatusResponse response;
-    last = shared_->Call(std::min(left, options.call_timeout), [&](grpc::ClientContext* context) {
-      return shared_->stub->GetPlanningStatus(context, v1::GetPlanningStatusRequest(), &response);
-    });
+    last = AskAny(std::min(left, options.call_timeout), &response);
     if (last.ok() && response.ready()) return last;
     if (NeverHelpsToWait(last)) return last;
     absl::SleepFor(std::min(kReadyPoll, left));
   }
   return absl::DeadlineExceededError(
-      absl::StrCat("the planning service at ", options.address, " is not ready after ",
-                   absl::FormatDuration(options.connect_timeout), ": ",
+      absl::StrCat("the planning service at ", absl::StrJoin(shared_->addresses, ", "),
+                   " is not ready after ", absl::FormatDuration(options.connect_timeout), ": ",
                    last.ok() ? "still warming up" : last.ToString()));
+}
+
+// Each attempt asks the next replica.
+absl::Status PlannerClient::AskAny(absl::Duration timeout,
+                                   v1::GetPlanningStatusResponse* response) {
+  return shared_->Call(timeout, [&](grpc::ClientContext* context) {
+    const std::size_t turn = next_.fetch_add(1, std::memory_order_relaxed);
+    Stub& stub = *shared_->stubs[turn % shared_->stubs.size()];
+    return stub.GetPlanningStatus(context, v1::GetPlanningStatusRequest(), response);
+  });
 }
 
 absl::StatusOr<std::unique_ptr<PlannerSession>> PlannerClient::OpenSession(
     const std::string& name, const v1::SessionOptions& options, const std::string& resume_token) {
-  v1::OpenSessionRequest request;
-  request.set_session(name);
-  request.set_resume_token(resume_token);
-  *request.mutable_options() = options;
-  v1::OpenSessionResponse response;
-  bool perhaps_opened = false;  // an attempt ended without a word
-  const absl::Status status =
-      shared_->Call(shared_->options.call_timeout, [&](grpc::ClientContext* context) {
-        const grpc::Status attempt = shared_->stub->OpenSession(context, request, &response);
-        perhaps_opened = perhaps_opened || attempt.error_code() == grpc::UNAVAILABLE;
-        return attempt;
-      });
-  if (absl::IsAlreadyExists(status) && perhaps_opened) {
-    return absl::UnavailableError(absl::StrCat(
-        "the connection broke while session '", name,
-        "' was being opened; its token is lost, and the name is free when its lease ends"));
-  }
-  AUTOMOT_RETURN_IF_ERROR(status);
-  return std::unique_ptr<PlannerSession>(new PlannerSession(shared_, name, std::move(response)));
+  auto session = std::unique_ptr<PlannerSession>(new PlannerSession(shared_, name, options));
+  AUTOMOT_RETURN_IF_ERROR(session->Open(resume_token));
+  return session;
 }
 
 absl::StatusOr<v1::GetPlanningStatusResponse> PlannerClient::GetStatus() {
   v1::GetPlanningStatusResponse response;
-  AUTOMOT_RETURN_IF_ERROR(
-      shared_->Call(&Stub::GetPlanningStatus, v1::GetPlanningStatusRequest(), &response));
+  AUTOMOT_RETURN_IF_ERROR(AskAny(shared_->options.call_timeout, &response));
   return response;
 }
 

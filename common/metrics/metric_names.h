@@ -60,6 +60,8 @@ inline constexpr MetricName kAdmissionTickSeconds{
 inline constexpr MetricName kPlanRunsTotal{
     "automot_plan_runs_total", "Runs of the planning thread, each of one plan or of several."};
 inline constexpr MetricName kSessions{"automot_sessions", "Open planning sessions."};
+inline constexpr MetricName kSessionsAdoptedTotal{
+    "automot_sessions_adopted_total", "Sessions taken over from another planning replica."};
 inline constexpr MetricName kEpisodesTotal{"automot_episodes_total",
                                            "Episodes begun by resetting a session."};
 inline constexpr MetricName kClientQuotaRefusalsTotal{

@@ -295,12 +295,15 @@ void ContextKeeper::OnLinkState(Session& session, context::LinkState state,
                                 const absl::Status& why) {
   const std::lock_guard lock(session.mutex);
   SessionState& s = session.state;
+  const bool was_served = s.link_state != context::LinkState::kDown;
   s.link_state = state;
   s.link_message = why.ok() ? "" : std::string(why.message());
   if (state == context::LinkState::kUp) {
     s.attach_backoff = absl::ZeroDuration();
     s.attach_wanted = false;  // the link came back by itself: another epoch would cost a refresh
     OfferAgain(s);
+  } else if (options_.sessions_move && was_served && absl::IsAborted(why)) {
+    s.moved_away = true;  // maintenance ends it; attaching again would fence its new owner
   } else if (state == context::LinkState::kDown && !s.closed) {
     s.attach_backoff = s.attach_backoff == absl::ZeroDuration()
                            ? kFirstBackoff

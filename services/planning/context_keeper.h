@@ -36,6 +36,8 @@ class ContextKeeper {
     context::KvBufferPool::Options pool;  // of dequantised contexts
     // Epoch of an attachment, where it shall not be newer than `last` and the calendar clock.
     std::function<uint64_t(const Session& session, uint64_t last)> mint_epoch;
+    // Other replicas adopt sessions: an epoch that was in force and is fenced is another's session.
+    bool sessions_move = false;
     PlanRecorder* recorder = nullptr;  // outlives the keeper; never null there
   };
 

@@ -38,6 +38,7 @@ ContextKeeper::Options KeeperOptions(const PlanningEngineOptions& options, PlanR
   return {.element_type = options.context_element_type,
           .pool = {.byte_budget = options.memory.process_bytes},
           .mint_epoch = options.mint_epoch,
+          .sessions_move = !options.session_key.empty(),
           .recorder = recorder};
 }
 
@@ -111,32 +112,31 @@ PlanningEngine::~PlanningEngine() {
   store_.reset();
 }
 
-absl::StatusOr<std::shared_ptr<Session>> PlanningEngine::OpenNew(const std::string& name,
-                                                                 const SessionOptions& options,
+absl::StatusOr<std::shared_ptr<Session>> PlanningEngine::OpenNew(const SessionToken& identity,
                                                                  const std::string& client) {
   if (absl::Status allowed = sessions_.CheckClient(client); !allowed.ok()) {
     metrics_->CountQuotaRefusal(rpc::ClientQuota::kSessions);
     return allowed;
   }
   AUTOMOT_RETURN_IF_ERROR(memory_.Open());
-  auto session = OpenAdmitted(name, options, client);
+  auto session = OpenAdmitted(identity, client);
   if (!session.ok()) memory_.Close();
   return session;
 }
 
-absl::StatusOr<std::shared_ptr<Session>> PlanningEngine::OpenAdmitted(const std::string& name,
-                                                                      const SessionOptions& options,
+absl::StatusOr<std::shared_ptr<Session>> PlanningEngine::OpenAdmitted(const SessionToken& identity,
                                                                       const std::string& client) {
-  AUTOMOT_ASSIGN_OR_RETURN(std::string token, NewToken());
   AUTOMOT_ASSIGN_OR_RETURN(auto histogram,
                            lidar::HistogramBuilder::Create(expert_->info().lidar_histogram));
   static std::atomic<uint64_t> next_key{1};
   const uint64_t key = next_key.fetch_add(1, std::memory_order_relaxed);
   AUTOMOT_ASSIGN_OR_RETURN(
       const context::SessionHandle handle,
-      store_->Open(key, /*episode=*/1, RetainedVersions(options_.retained_versions, options)));
-  auto session = std::make_shared<Session>(name, std::move(token), key, handle, options,
-                                           std::move(histogram), client);
+      store_->Open(key, identity.episode,
+                   RetainedVersions(options_.retained_versions, identity.options)));
+  auto session = std::make_shared<Session>(identity.session, identity.secret, key, handle,
+                                           identity.options, std::move(histogram), client);
+  session->episode.store(identity.episode, std::memory_order_release);
   {
     const std::lock_guard lock(session->mutex);
     session->state.last_activity = clock_->Now();
@@ -160,32 +160,88 @@ absl::StatusOr<OpenedSession> PlanningEngine::OpenSession(const std::string& nam
                                                       "'; this service runs '", revision, "'"));
   }
   if (resume_token.empty()) {
-    AUTOMOT_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
-                             OpenNew(name, options, client));
-    recorder_->OnSessionOpened(*session, 1);
-    keeper_->Attach(session);
-    metrics_->SetSessions(sessions_.size());
-    AUTOMOT_LOG(kInfo, "session_opened", {{"session", name}});
-    return OpenedSession{session->resume_token, 1,
-                         session->episode.load(std::memory_order_acquire)};
+    AUTOMOT_ASSIGN_OR_RETURN(std::string secret, NewToken());
+    return Begin({.session = name, .secret = std::move(secret), .options = options}, client);
   }
   const std::shared_ptr<Session> session = sessions_.Find(name);
-  if (session == nullptr) {
-    return absl::UnimplementedError(absl::StrCat(
-        "session '", name,
-        "' is not open here; adopting a session of another replica is not implemented"));
+  return session != nullptr ? TakeOver(session, resume_token) : Adopt(name, resume_token, client);
+}
+
+absl::StatusOr<std::string> PlanningEngine::TokenOf(const Session& session) const {
+  if (!adopts()) return session.resume_token;
+  return SignToken({.session = session.name,
+                    .secret = session.resume_token,
+                    .episode = session.episode.load(std::memory_order_acquire),
+                    .options = session.options},
+                   options_.session_key);
+}
+
+absl::StatusOr<OpenedSession> PlanningEngine::Begin(const SessionToken& identity,
+                                                    const std::string& client) {
+  AUTOMOT_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, OpenNew(identity, client));
+  recorder_->OnSessionOpened(*session, 1);
+  keeper_->Attach(session);
+  metrics_->SetSessions(sessions_.size());
+  AUTOMOT_LOG(kInfo, "session_opened", {{"session", session->name}});
+  AUTOMOT_ASSIGN_OR_RETURN(std::string token, TokenOf(*session));
+  return OpenedSession{std::move(token), 1, session->episode.load(std::memory_order_acquire)};
+}
+
+// What the other replica had is not here: the session's first plans are without context, its first
+// sweeps half, and its first snapshots of short history, each flagged. The epoch under which it is
+// attached fences the other replica.
+absl::StatusOr<OpenedSession> PlanningEngine::Adopt(const std::string& name,
+                                                    const std::string& resume_token,
+                                                    const std::string& client) {
+  if (!adopts()) {
+    return absl::UnimplementedError(
+        absl::StrCat("session '", name,
+                     "' is not open here; adopting a session of another replica needs "
+                     "--session-key-file"));
   }
-  if (session->resume_token != resume_token) {
+  AUTOMOT_ASSIGN_OR_RETURN(const SessionToken token,
+                           VerifyToken(resume_token, options_.session_key));
+  if (token.session != name) {
     return absl::PermissionDeniedError(
         absl::StrCat("resume_token does not belong to session '", name, "'"));
   }
-  std::lock_guard lock(session->mutex);
-  session->state.last_activity = clock_->Now();
-  session->state.last_sequence = 0;
-  session->newest_sequence.store(0, std::memory_order_release);
-  recorder_->OnSessionOpened(*session, ++session->state.lease);
-  return OpenedSession{session->resume_token, session->state.lease,
-                       session->episode.load(std::memory_order_acquire)};
+  AUTOMOT_ASSIGN_OR_RETURN(OpenedSession opened, Begin(token, client));
+  metrics_->CountAdoption();
+  AUTOMOT_LOG(kInfo, "session_adopted", {{"session", name}, {"episode", opened.episode}});
+  return opened;
+}
+
+absl::StatusOr<OpenedSession> PlanningEngine::TakeOver(const std::shared_ptr<Session>& session,
+                                                       const std::string& resume_token) {
+  std::string secret = resume_token;
+  if (adopts()) {
+    AUTOMOT_ASSIGN_OR_RETURN(const SessionToken token,
+                             VerifyToken(resume_token, options_.session_key));
+    secret = token.session == session->name ? token.secret : "";
+  }
+  if (session->resume_token != secret) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("resume_token does not belong to session '", session->name, "'"));
+  }
+  AUTOMOT_ASSIGN_OR_RETURN(OpenedSession opened, NextLease(*session));
+  // It may come back from another replica, which has been served meanwhile: fenced in its turn.
+  if (adopts()) keeper_->Attach(session);
+  return opened;
+}
+
+absl::StatusOr<OpenedSession> PlanningEngine::NextLease(Session& session) {
+  AUTOMOT_ASSIGN_OR_RETURN(std::string token, TokenOf(session));
+  const std::lock_guard lock(session.mutex);
+  if (session.state.closed) {
+    return absl::UnavailableError(absl::StrCat("session '", session.name, "' is being closed"));
+  }
+  session.state.moved_away = false;
+  session.state.last_activity = clock_->Now();
+  session.state.last_sequence = 0;
+  session.newest_sequence.store(0, std::memory_order_release);
+  recorder_->OnSessionOpened(session, ++session.state.lease);
+  return OpenedSession{std::move(token), session.state.lease,
+                       session.episode.load(std::memory_order_acquire)};
 }
 
 absl::StatusOr<uint32_t> PlanningEngine::ResetSession(const std::string& name, uint64_t lease) {
@@ -297,10 +353,11 @@ void PlanningEngine::CloseIdleSessions() {
   for (const std::shared_ptr<Session>& session : sessions_.All()) {
     // Closed under the lock that saw it idle: a plan in between would find it gone.
     if (ForgetIf(session, [&](const SessionState& state) {
-          return now - state.last_activity > options_.session_lease;
+          return state.moved_away || now - state.last_activity > options_.session_lease;
         })) {
-      AUTOMOT_LOG(kInfo, "session_expired", {{"session", session->name}});
-    } else {
+      AUTOMOT_LOG(kInfo, "session_ended",
+                  {{"session", session->name}, {"why", "idle, or adopted by another replica"}});
+    } else if (!adopts() || !draining()) {  // one that drains leaves its sessions to others
       keeper_->Maintain(session);
     }
   }

@@ -26,6 +26,7 @@
 #include "services/planning/planning_loop.h"
 #include "services/planning/planning_metrics.h"
 #include "services/planning/session_table.h"
+#include "services/planning/session_token.h"
 
 namespace automot::planning {
 
@@ -39,6 +40,9 @@ struct PlanningEngineOptions {
   std::optional<context::ContextLayout::ElementType> context_element_type;
   context::MemoryBudget::Options memory;  // of contexts; the expert says what a usual one takes
   PlanningLoop::Options loop;
+  // Signs resume tokens (session_token.h): replicas with the same key adopt each other's sessions.
+  // Empty: tokens mean something here only.
+  std::string session_key;
   // For a replay, in place of epochs minted from the calendar clock.
   std::function<uint64_t(const Session& session, uint64_t last)> mint_epoch;
 };
@@ -148,12 +152,18 @@ class PlanningEngine {
                  context::SnapshotChannel* channel, const Clock* clock, PlanningMetrics* metrics,
                  PlanRecorder* recorder);
 
-  absl::StatusOr<std::shared_ptr<Session>> OpenNew(const std::string& name,
-                                                   const SessionOptions& options,
+  absl::StatusOr<std::shared_ptr<Session>> OpenNew(const SessionToken& identity,
                                                    const std::string& client);
-  absl::StatusOr<std::shared_ptr<Session>> OpenAdmitted(const std::string& name,
-                                                        const SessionOptions& options,
+  absl::StatusOr<std::shared_ptr<Session>> OpenAdmitted(const SessionToken& identity,
                                                         const std::string& client);
+  absl::StatusOr<OpenedSession> Begin(const SessionToken& identity, const std::string& client);
+  absl::StatusOr<OpenedSession> Adopt(const std::string& name, const std::string& resume_token,
+                                      const std::string& client);
+  absl::StatusOr<OpenedSession> TakeOver(const std::shared_ptr<Session>& session,
+                                         const std::string& resume_token);
+  absl::StatusOr<OpenedSession> NextLease(Session& session);
+  absl::StatusOr<std::string> TokenOf(const Session& session) const;
+  bool adopts() const { return !options_.session_key.empty(); }
   absl::StatusOr<std::unique_ptr<PlanWork>> Ingest(const std::shared_ptr<Session>& session,
                                                    PlanCall& call);
   absl::Status IngestUnder(Session& session, PlanCall& call, PlanWork* work)

@@ -124,6 +124,15 @@ void AddPlanningFlags(CLI::App& app, PlanningFlags& flags) {
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   AddQuotaFlags(app, flags.quotas);
+  app.add_option_function<std::string>(
+      "--session-key-file",
+      [&flags](const std::string& path) {
+        auto key = ReadSessionKey("--session-key-file", path);
+        if (!key.ok()) throw CLI::ValidationError(std::string(key.status().message()));
+        flags.engine.session_key = *std::move(key);
+      },
+      "Key, 32 to 4096 bytes, shared by the replicas that adopt each other's sessions; empty: none "
+      "does");
   AddSeconds(app, "--session-lease-seconds", flags.engine.session_lease, 1, 86400,
              "Wall time without a request after which a session ends");
   AddSeconds(app, "--park-limit-seconds", flags.engine.park_limit, 0.1, 3600,

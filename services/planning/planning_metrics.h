@@ -36,6 +36,7 @@ class PlanningMetrics {
 
   virtual void SetSessions(uint32_t) {}
   virtual void CountEpisode() {}
+  virtual void CountAdoption() {}
 
   // A call that was refused because its client had used up a quota.
   virtual void CountQuotaRefusal(rpc::ClientQuota) {}

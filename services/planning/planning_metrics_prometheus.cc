@@ -85,6 +85,7 @@ PrometheusPlanningMetrics::Load::Load(metrics::Registry* registry)
       runs(registry->AddPolled(names::kPlanRunsTotal, PolledFamily::Type::kCounter)),
       sessions(registry->AddGauges(names::kSessions)),
       episodes(registry->AddCounters(names::kEpisodesTotal)),
+      adopted(registry->AddCounters(names::kSessionsAdoptedTotal)),
       quota_refusals(registry->AddCounters(names::kClientQuotaRefusalsTotal,
                                            {{"quota", {"sessions", "requests", "bytes"}}})) {}
 
@@ -343,6 +344,8 @@ void PrometheusPlanningMetrics::CountForwardFailure(absl::StatusCode code) {
 void PrometheusPlanningMetrics::SetSessions(uint32_t count) { load_.sessions->At().Set(count); }
 
 void PrometheusPlanningMetrics::CountEpisode() { load_.episodes->At().Add(); }
+
+void PrometheusPlanningMetrics::CountAdoption() { load_.adopted->At().Add(); }
 
 void PrometheusPlanningMetrics::CountQuotaRefusal(rpc::ClientQuota quota) {
   load_.quota_refusals->At({static_cast<std::size_t>(quota)}).Add();

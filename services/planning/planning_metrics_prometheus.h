@@ -63,6 +63,7 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
 
   void SetSessions(uint32_t count) override;
   void CountEpisode() override;
+  void CountAdoption() override;
   void CountQuotaRefusal(rpc::ClientQuota quota) override;
 
  private:
@@ -94,6 +95,7 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
     metrics::PolledFamily* const runs;
     metrics::GaugeFamily* const sessions;
     metrics::CounterFamily* const episodes;
+    metrics::CounterFamily* const adopted;
     metrics::CounterFamily* const quota_refusals;
   };
   struct Link {

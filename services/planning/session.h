@@ -75,6 +75,7 @@ struct SessionState {
   bool attach_wanted = false;
   absl::Duration next_attach;  // wall monotonic
   absl::Duration attach_backoff;
+  bool moved_away = false;  // another replica of the planning service has attached it
 
   // STEPPED and LOCKSTEP: the newest observation whose refresh is due and has not come, offered
   // again to the producer of a new epoch. Null: none.
@@ -103,7 +104,7 @@ class Session {
   }
 
   const std::string name;
-  const std::string resume_token;
+  const std::string resume_token;  // where replicas adopt: the secret in it
   const std::string client;  // who opened it, as rpc::ClientIdentityOf has it; empty: not known
   const uint64_t key;        // identity in the store and on the channel
   const context::SessionHandle store_handle;

@@ -10,6 +10,8 @@
 #include <mutex>
 #include <vector>
 
+#include "common/rpc/rendezvous_hash.h"
+
 namespace automot::client {
 namespace {
 
@@ -30,8 +32,12 @@ class ScriptedService final : public v1::PlanningService::Service {
     response->set_ready(not_ready_-- <= 0);
     return grpc::Status::OK;
   }
-  grpc::Status OpenSession(grpc::ServerContext* call, const v1::OpenSessionRequest*,
+  grpc::Status OpenSession(grpc::ServerContext* call, const v1::OpenSessionRequest* request,
                            v1::OpenSessionResponse* response) override {
+    {
+      const std::lock_guard lock(mutex_);
+      last_open_ = *request;
+    }
     response->set_lease(3);
     response->set_episode(1);
     response->set_resume_token("token");
@@ -76,6 +82,10 @@ class ScriptedService final : public v1::PlanningService::Service {
     const std::lock_guard lock(mutex_);
     return requests_.back();
   }
+  v1::OpenSessionRequest last_open() const {
+    const std::lock_guard lock(mutex_);
+    return last_open_;
+  }
   double last_deadline_s() const {
     const std::lock_guard lock(mutex_);
     return deadlines_s_.back();
@@ -105,6 +115,7 @@ class ScriptedService final : public v1::PlanningService::Service {
   std::deque<Answer> plans_, opens_;
   std::vector<v1::PlanRequest> requests_;
   std::vector<double> deadlines_s_;
+  v1::OpenSessionRequest last_open_;
   int not_ready_ = 0;
   int closed_ = 0;
 };
@@ -116,16 +127,20 @@ const grpc::Status kFull(grpc::RESOURCE_EXHAUSTED, "full");
 class PlannerClientTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    grpc::ServerBuilder builder;
-    int port = 0;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-    builder.RegisterService(&service_);
-    server_ = builder.BuildAndStart();
-    options_.address = "127.0.0.1:" + std::to_string(port);
+    server_ = Serve(&service_, &options_.address);
     options_.plan_timeout = absl::Seconds(60);
     options_.call_timeout = absl::Seconds(60);
     options_.retry.initial_backoff = absl::Milliseconds(1);
     options_.retry.max_backoff = absl::Milliseconds(1);
+  }
+  static std::unique_ptr<grpc::Server> Serve(ScriptedService* service, std::string* address) {
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(service);
+    auto server = builder.BuildAndStart();
+    *address = "127.0.0.1:" + std::to_string(port);
+    return server;
   }
   std::unique_ptr<PlannerSession> Open() {
     client_ = *PlannerClient::Connect(options_);
@@ -255,6 +270,97 @@ TEST_F(PlannerClientTest, SessionClosesOnceWhenItDies) {
     ASSERT_TRUE(session->Close().ok());
   }
   EXPECT_EQ(service_.closed(), 1);
+}
+
+// Two replicas, each with a script of its own.
+class ReplicasTest : public PlannerClientTest {
+ protected:
+  void SetUp() override {
+    PlannerClientTest::SetUp();
+    second_server_ = Serve(&second_service_, &second_address_);
+    options_.addresses = {options_.address, second_address_};
+  }
+  // The session's first choice and the other one.
+  ScriptedService& home(const PlannerSession& session) {
+    return session.address() == second_address_ ? second_service_ : service_;
+  }
+  ScriptedService& other(const PlannerSession& session) {
+    return session.address() == second_address_ ? service_ : second_service_;
+  }
+
+  ScriptedService second_service_;
+  std::string second_address_;
+  std::unique_ptr<grpc::Server> second_server_;
+};
+
+TEST_F(ReplicasTest, EachSessionIsOpenedAtItsOwnFirstChoice) {
+  client_ = *PlannerClient::Connect(options_);
+  for (int i = 0; i < 16; ++i) {
+    const std::string name = "car" + std::to_string(i);
+    const auto session = *client_->OpenSession(name, v1::SessionOptions());
+    const std::size_t choice = rpc::RendezvousChoice(name, options_.addresses);
+    EXPECT_EQ(session->address(), options_.addresses.at(choice));
+  }
+}
+
+TEST_F(ReplicasTest, PlanGoesOnAtTheNextReplicaWithTheToken) {
+  const auto session = Open();
+  ScriptedService &home = this->home(*session), &other = this->other(*session);
+  ASSERT_TRUE(session->Plan(v1::Observation()).ok());
+  home.ScriptPlans({{kGone}});
+  const auto answer = session->Plan(v1::Observation());
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_THAT(home.sequences(), ElementsAre(1, 2));
+  EXPECT_THAT(other.sequences(), ElementsAre(1)) << "of the lease there";
+  EXPECT_EQ(other.last_open().resume_token(), "token");
+  EXPECT_EQ(other.last_open().session(), "car");
+  EXPECT_EQ(&this->home(*session), &other);
+  ASSERT_TRUE(session->Plan(v1::Observation()).ok());
+  EXPECT_THAT(other.sequences(), ElementsAre(1, 2)) << "it stays there";
+}
+
+TEST_F(ReplicasTest, ReplicaThatLostTheSessionAdoptsItAgain) {
+  const auto session = Open();
+  ScriptedService& home = this->home(*session);
+  home.ScriptPlans({{grpc::Status(grpc::NOT_FOUND, "session 'car' is not open")}});
+  ASSERT_TRUE(session->Plan(v1::Observation()).ok());
+  EXPECT_EQ(home.last_open().resume_token(), "token");
+  EXPECT_THAT(home.sequences(), ElementsAre(1, 1));
+}
+
+TEST_F(ReplicasTest, ReplicaThatIsAwayIsPassedOverWhenASessionIsOpened) {
+  client_ = *PlannerClient::Connect(options_);
+  service_.ScriptOpens({{kGone}});
+  second_service_.ScriptOpens({});
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_TRUE(client_->OpenSession("car" + std::to_string(i), v1::SessionOptions()).ok());
+  }
+}
+
+TEST_F(ReplicasTest, MovesAreBoundedByTheRetryPolicy) {
+  const auto session = Open();
+  ScriptedService &home = this->home(*session), &other = this->other(*session);
+  home.ScriptPlans({{kGone}, {kGone}, {kGone}, {kGone}});
+  other.ScriptPlans({{kGone}, {kGone}, {kGone}, {kGone}});
+  EXPECT_TRUE(absl::IsUnavailable(session->Plan(v1::Observation()).status()));
+  EXPECT_EQ(home.sequences().size() + other.sequences().size(),
+            static_cast<std::size_t>(options_.retry.max_attempts));
+}
+
+TEST_F(ReplicasTest, ReplicaThatDoesNotAdoptIsSaid) {
+  const auto session = Open();
+  this->home(*session).ScriptPlans({{kGone}});
+  this->other(*session).ScriptOpens({{grpc::Status(grpc::UNIMPLEMENTED, "--session-key-file")}});
+  EXPECT_TRUE(absl::IsUnimplemented(session->Plan(v1::Observation()).status()));
+}
+
+TEST_F(ReplicasTest, OneReplicaIsEnoughToConnect) {
+  second_server_->Shutdown();
+  const auto client = PlannerClient::Connect(options_);
+  ASSERT_TRUE(client.ok()) << client.status();
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_TRUE((*client)->OpenSession("car" + std::to_string(i), v1::SessionOptions()).ok());
+  }
 }
 
 }  // namespace
