@@ -29,6 +29,10 @@ uint64_t BytesOf(const Observation& observation) {
   return bytes;
 }
 
+uint64_t KvBytes(const context::SnapshotPtr& snapshot) {
+  return snapshot == nullptr ? 0 : snapshot->kv.bytes().size();
+}
+
 bool Ticked(const PlanWork& work, const absl::Status& status) {
   switch (work.result.failure) {
     case PlanFailure::kNone:
@@ -122,7 +126,7 @@ void PlanRecording::Put(uint64_t session_key, Waiting waiting) {
       Drop(session_key);
     } else {
       queued_bytes_ += waiting.bytes;
-      if (waiting.snapshot != nullptr) ++queued_snapshots_;
+      queued_snapshot_bytes_ += KvBytes(waiting.snapshot);
       queue_.push_back(std::move(waiting));
     }
   }
@@ -162,7 +166,8 @@ void PlanRecording::OnSnapshot(const Session& session, const context::SnapshotPt
   bool room = false;
   {
     const std::lock_guard lock(mutex_);
-    room = queued_snapshots_ < options_.waiting_snapshots;
+    room = queued_snapshot_bytes_ == 0 ||
+           queued_snapshot_bytes_ + snapshot->kv.bytes().size() <= options_.snapshot_bytes;
   }
   if (options_.snapshots && room) {
     waiting.snapshot = snapshot;
@@ -245,7 +250,7 @@ void PlanRecording::Run() {
     Write(*waiting);
     const std::lock_guard lock(mutex_);
     queued_bytes_ -= waiting->bytes;
-    if (waiting->snapshot != nullptr) --queued_snapshots_;
+    queued_snapshot_bytes_ -= KvBytes(waiting->snapshot);
   }
   if (ended_.load(std::memory_order_relaxed)) return;
   v1::RecordingEntry end;

@@ -35,7 +35,8 @@ class PlanRecording final : public PlanRecorder {
     recording::RecordFolderWriter::Options files;
     bool snapshots = true;                      // keys and values, not only headers
     uint64_t queue_bytes = uint64_t{64} << 20;  // of requests and answers not yet written
-    uint32_t waiting_snapshots = 8;             // not yet written; each holds its buffer
+    // Keys and values not yet written, whose buffers are held; one snapshot always has room.
+    uint64_t snapshot_bytes = uint64_t{512} << 20;
   };
 
   // `start` says what serves; its fields about files are filled in. `clock` must outlive the
@@ -99,7 +100,7 @@ class PlanRecording final : public PlanRecorder {
   std::condition_variable wake_;
   std::deque<Waiting> queue_ ABSL_GUARDED_BY(mutex_);
   uint64_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint32_t queued_snapshots_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t queued_snapshot_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_set<uint64_t> broken_ ABSL_GUARDED_BY(mutex_);  // sessions that lost a record
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 

@@ -205,8 +205,8 @@ class EgodriverServiceTest : public ::testing::Test {
     reasoning_ = std::make_unique<ReasoningProcess>(control_, "127.0.0.1:0");
     expert_.mutable_info().model_revision = kRevision;
     expert_.mutable_info().target_point_rule = "route_distance:8,20";
-    auto engine = planning::PlanningEngine::Create({}, &expert_, &reasoning_->engine(), &clock_,
-                                                   &planning_metrics_);
+    auto engine = planning::PlanningEngine::Create({}, expert(), &reasoning_->engine(), &clock_,
+                                                   &planning_metrics_, recorder_);
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
     context_ = {engine_.get(), &clock_, &planning_metrics_, {&allow_list_}};
@@ -231,11 +231,14 @@ class EgodriverServiceTest : public ::testing::Test {
     reasoning_.reset();
   }
 
+  virtual planning::ActionExpert* expert() { return &expert_; }
+
   Simulator MakeSimulator(const std::string& id) { return {server_->address(), id}; }
 
   MonotonicClock clock_;
   std::shared_ptr<fakes::FakeExpertControl> control_ = std::make_shared<fakes::FakeExpertControl>();
   planning::FakeActionExpert expert_;
+  planning::PlanRecorder* recorder_ = nullptr;  // set before Serve
   planning::PlanningMetrics planning_metrics_;
   EgodriverMetrics metrics_;
   const rpc::ClientAllowList allow_list_{rpc::TlsOptions{}};

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -127,6 +128,45 @@ TEST_F(ReproducibleRunTest, ARecordedRealtimeRunReplaysWithoutADifference) {
   EXPECT_EQ(replay.exit_code, 0) << replay.out << replay.err;
   EXPECT_THAT(replay.out, HasSubstr("replayed 40 plans of 1 sessions"));
   EXPECT_THAT(replay.out, HasSubstr(": 0 differences"));
+}
+
+// Over a lane between processes, quantised, with a producer that dies and comes back.
+TEST_F(ReproducibleRunTest, ARecordedRunOfTwoProcessesReplaysThroughAnOutage) {
+  const auto reasoning_on = [](const std::string& address) {
+    return std::make_unique<support::RunningProgram>(
+        "automot-reasoning",
+        ProgramArguments({"--address", address, "--drain-seconds", "0", "--log-level", "error"}));
+  };
+  auto reasoning = reasoning_on("127.0.0.1:0");
+  const std::string producer = reasoning->ReadAddress("reasoning");
+  ASSERT_NE(producer, "") << reasoning->Errors();
+  support::RunningProgram planning(
+      "automot-planning",
+      ProgramArguments({"--address", "127.0.0.1:0", "--reasoning-address", producer, "--record",
+                        folder_, "--context-dtype", "int8", "--log-level", "error"}));
+  const std::string address = planning.ReadAddress("planning");
+  ASSERT_NE(address, "") << planning.Errors();
+  {
+    DrivenCar car(address, v1::TIME_MODE_REALTIME);
+    car.PlanAt(0);
+    ASSERT_TRUE(car.WaitForSnapshots(1));
+    for (int64_t time = 50'000; time < 600'000; time += 50'000) car.PlanAt(time);
+    reasoning->Signal(SIGKILL);
+    reasoning->Wait();
+    for (int64_t time = 600'000; time < 2'500'000; time += 50'000) car.PlanAt(time);
+    const uint64_t published = car.session().GetStatus()->snapshots_published();
+    reasoning = reasoning_on(producer);
+    ASSERT_EQ(reasoning->ReadAddress("reasoning"), producer) << reasoning->Errors();
+    ASSERT_TRUE(car.WaitFor([](const auto& s) { return s.link_state() == v1::LINK_STATE_UP; }));
+    car.PlanAt(2'500'000);
+    ASSERT_TRUE(car.WaitForSnapshots(published + 1));
+    for (int64_t time = 2'550'000; time < 4'000'000; time += 50'000) car.PlanAt(time);
+  }
+  planning.Signal(SIGTERM);
+  EXPECT_EQ(planning.Wait(), 0) << planning.Errors();
+  const support::ProgramResult replay = Replay();
+  EXPECT_EQ(replay.exit_code, 0) << replay.out << replay.err;
+  EXPECT_THAT(replay.out, HasSubstr("replayed 80 plans of 1 sessions"));
 }
 
 TEST_F(ReproducibleRunTest, ARecordedSteppedRunReplaysWithoutADifference) {

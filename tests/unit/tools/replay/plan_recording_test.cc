@@ -99,6 +99,18 @@ TEST_F(PlanRecordingTest, TheBudgetEndsTheRecordingAndServingGoesOn) {
   EXPECT_EQ(entries.back().records_dropped().reason(), "budget");
 }
 
+TEST_F(PlanRecordingTest, SnapshotsThatComeFasterThanTheyAreWrittenLoseTheirPayload) {
+  options_.snapshot_bytes = 1;
+  StartRecording();
+  Open();
+  SessionTimeUs time = 0;
+  while (recording_->stats().omitted_snapshots == 0 && time < 1'000'000'000) {
+    ASSERT_TRUE(Publish(time += 1000));
+  }
+  const tools::ReplayReport report = Replay();
+  EXPECT_EQ(report.differences, 0U) << said_;
+}
+
 TEST_F(PlanRecordingTest, SpreadsOverFilesAndIsReadAsOne) {
   options_.files.file_bytes = 100'000;  // a snapshot spreads over several
   StartRecording();

@@ -9,46 +9,14 @@
 #include <memory>
 #include <string>
 
-#include "common/context/chunk_hash.h"
 #include "services/planning/recording/plan_recording.h"
+#include "tests/fakes/sensitive_action_expert.h"
 #include "tests/unit/common/context/snapshot_fixture.h"
 #include "tests/unit/services/planning/engine_fixture.h"
 #include "tools/recording/recording_index.h"
 #include "tools/replay/recording_replay.h"
 
 namespace automot::planning {
-
-// Every input leaves its mark on the trajectory.
-class SensitiveExpert final : public ActionExpert {
- public:
-  SensitiveExpert() { fake_.mutable_info().model_revision = "revision"; }
-
-  const ActionExpertInfo& info() const override { return fake_.info(); }
-  absl::StatusOr<std::unique_ptr<const PreparedContext>> Prepare(
-      context::SnapshotPtr snapshot) const override {
-    return fake_.Prepare(std::move(snapshot));
-  }
-  absl::Status WarmUp(int) override { return absl::OkStatus(); }
-  absl::Status Plan(const PlanFeatures& features, const PreparedContext& context,
-                    PlanOutput* output) override {
-    const absl::Status status = fake_.Plan(features, context, output);
-    const context::KvBuffer& kv = static_cast<const FakePreparedContext&>(context).snapshot().kv;
-    output->trajectory.route[1].y = static_cast<double>(context::HashChunk(kv.bytes()) >> 12);
-    double pixels = 0.0;
-    if (features.camera != nullptr) {
-      for (const uint8_t pixel : features.camera->pixels) pixels += pixel;
-    }
-    output->trajectory.route[2].y = pixels;
-    output->trajectory.route[3].y = features.target_points[0].x + bias;
-    return status;
-  }
-  FakeActionExpert& fake() { return fake_; }
-
-  double bias = 0.0;  // of what it answers
-
- private:
-  FakeActionExpert fake_;
-};
 
 class RecordedEngineTest : public EngineTest {
  protected:
