@@ -70,6 +70,16 @@ planning::TorchActionExpertOptions ExpertOptions(const Flags& flags,
   return expert;
 }
 
+// Each vehicle is replayed by itself.
+void PrintHint(const tools::RecordingIndex& index, const tools::ReplayReport& report,
+               double tolerance) {
+  if (report.differences == 0 || tolerance > 0.0 || index.start.max_batch() <= 1) return;
+  std::printf(
+      "the recorded run planned up to %u vehicles together, whose last bits may differ: compare "
+      "with --tolerance, or record with --reproducible\n",
+      index.start.max_batch());
+}
+
 void Print(const tools::RecordingTail& tail, const tools::ReplayReport& report) {
   using Kind = tools::RecordingTail::Kind;
   if (tail.kind == Kind::kCut) std::printf("the recording was cut off: %s\n", tail.where.c_str());
@@ -102,6 +112,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
   AUTOMOT_ASSIGN_OR_RETURN(const tools::ReplayReport report,
                            tools::ReplayRecording(reader, index, expert.get(), flags.replay));
   Print(index.tail, report);
+  PrintHint(index, report, flags.replay.tolerance);
   if (report.differences > 0 || index.tail.kind == tools::RecordingTail::Kind::kDamaged) return 1;
   return report.not_replayed.empty() ? 0 : kExitNotAll;
 }

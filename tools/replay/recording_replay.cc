@@ -16,6 +16,7 @@ absl::StatusOr<planning::PlanningEngineOptions> EngineOptions(const v1::Recordin
                                                               const ReplayOptions& options) {
   planning::PlanningEngineOptions engine;
   engine.session_limit = 2;
+  engine.loop.max_batch = 1;
   engine.session_lease = absl::Hours(24 * 365);
   engine.memory.process_bytes = options.snapshot_memory_bytes;
   if (start.retained_versions() != 0) engine.retained_versions = start.retained_versions();

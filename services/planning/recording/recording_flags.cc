@@ -21,6 +21,7 @@ v1::RecordingStart Describe(const RecordedProgram& program) {
   start.set_bidirectional_instruction(program.expert.bidirectional_instruction);
   start.set_use_ema(program.expert.use_ema);
   start.set_planner_threads(static_cast<uint32_t>(program.expert.threads));
+  start.set_max_batch(static_cast<uint32_t>(program.engine.loop.max_batch));
   start.set_retained_versions(program.engine.retained_versions);
   if (program.engine.context_element_type) {
     start.set_context_element_type(

@@ -60,7 +60,7 @@ class ReproducibleRunTest : public ::testing::Test {
   static std::vector<std::string> Arguments(const std::vector<std::string>& more = {}) {
     std::vector<std::string> arguments =
         ProgramArguments({"--planning-address", "127.0.0.1:0", "--reasoning-address", "127.0.0.1:0",
-                          "--log-level", "warning"});
+                          "--reproducible", "--log-level", "warning"});
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
@@ -143,7 +143,7 @@ TEST_F(ReproducibleRunTest, ARecordedRunOfTwoProcessesReplaysThroughAnOutage) {
   support::RunningProgram planning(
       "automot-planning",
       ProgramArguments({"--address", "127.0.0.1:0", "--reasoning-address", producer, "--record",
-                        folder_, "--context-dtype", "int8", "--log-level", "error"}));
+                        folder_, "--reproducible", "--context-dtype", "int8", "--log-level", "error"}));
   const std::string address = planning.ReadAddress("planning");
   ASSERT_NE(address, "") << planning.Errors();
   {
