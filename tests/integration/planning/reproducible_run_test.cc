@@ -141,9 +141,9 @@ TEST_F(ReproducibleRunTest, ARecordedRunOfTwoProcessesReplaysThroughAnOutage) {
   const std::string producer = reasoning->ReadAddress("reasoning");
   ASSERT_NE(producer, "") << reasoning->Errors();
   support::RunningProgram planning(
-      "automot-planning",
-      ProgramArguments({"--address", "127.0.0.1:0", "--reasoning-address", producer, "--record",
-                        folder_, "--reproducible", "--context-dtype", "int8", "--log-level", "error"}));
+      "automot-planning", ProgramArguments({"--address", "127.0.0.1:0", "--reasoning-address",
+                                            producer, "--record", folder_, "--reproducible",
+                                            "--context-dtype", "int8", "--log-level", "error"}));
   const std::string address = planning.ReadAddress("planning");
   ASSERT_NE(address, "") << planning.Errors();
   {
