@@ -1,7 +1,8 @@
 """Typed client of the two services: `PlannerClient` opens sessions, a `Session` plans for one vehicle.
 
 Every call has a deadline, visible in `Deadlines`; nothing is retried behind the caller's back except by
-gRPC's own transparent retries of calls that never left the machine. Errors are `grpc.RpcError`.
+gRPC's own transparent retries of calls that never left the machine, and, with several planning replicas,
+the move to the next one (`automot_client.replicas`). Errors are `grpc.RpcError`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import queue
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -22,6 +23,7 @@ from automot_client._generated.automot.v1 import (
     reasoning_service_pb2,
     reasoning_service_pb2_grpc,
 )
+from automot_client.replicas import Route
 from automot_client.session_options import Deadlines, SessionOptions
 from automot_client.types import Observation, Plan, Sampling, ServerInfo, SnapshotRef
 
@@ -43,20 +45,32 @@ class PlannerClient:
 
     def __init__(
         self,
-        planning_address: str,
+        planning_address: str | Sequence[str],
         reasoning_address: str | None = None,
         *,
         credentials: grpc.ChannelCredentials | None = None,
         deadlines: Deadlines | None = None,
     ) -> None:
-        """Addresses are host:port, unix:PATH or dns:///name:port. Without credentials, plain text."""
+        """Addresses are host:port, unix:PATH or dns:///name:port. Without credentials, plain text.
+
+        Several planning addresses are replicas with one --session-key-file: each session goes to its
+        first choice by rendezvous on its name, and on at the next when that one drains or has died.
+        """
         self.deadlines = deadlines or Deadlines()
-        self._channels = [_channel(planning_address, credentials)]
-        self._planning = planning_service_pb2_grpc.PlanningServiceStub(self._channels[0])
+        if isinstance(planning_address, str):
+            planning_address = [planning_address]
+        self._addresses = list(planning_address)
+        if not self._addresses:
+            raise ValueError("planning_address is empty; at least one is needed")
+        self._channels = [_channel(address, credentials) for address in self._addresses]
+        self._stubs = [
+            planning_service_pb2_grpc.PlanningServiceStub(channel) for channel in self._channels
+        ]
+        self._ready = self._stubs[0]  # The replica that answered last.
         self._reasoning: reasoning_service_pb2_grpc.ReasoningServiceStub | None = None
         if reasoning_address:
             self._channels.append(_channel(reasoning_address, credentials))
-            self._reasoning = reasoning_service_pb2_grpc.ReasoningServiceStub(self._channels[1])
+            self._reasoning = reasoning_service_pb2_grpc.ReasoningServiceStub(self._channels[-1])
 
     def __enter__(self) -> PlannerClient:
         return self
@@ -70,24 +84,25 @@ class PlannerClient:
             channel.close()
 
     def wait_ready(self, timeout_s: float) -> None:
-        """Waits until the planning service answers and says that it is ready; TimeoutError if it does not."""
+        """Waits until the planning service, or one of its replicas, is ready; else TimeoutError."""
         request = planning_service_pb2.GetPlanningStatusRequest()
         end = time.monotonic() + timeout_s
         while (left := end - time.monotonic()) > 0:
             try:
-                if self._planning.GetPlanningStatus(
-                    request, timeout=left, wait_for_ready=True
+                if self._ready.GetPlanningStatus(
+                    request, timeout=left, wait_for_ready=len(self._stubs) == 1
                 ).ready:
                     return
             except grpc.RpcError as error:
                 if error.code() is not grpc.StatusCode.UNAVAILABLE:
                     break
+            self._ready = self._stubs[(self._stubs.index(self._ready) + 1) % len(self._stubs)]
             time.sleep(min(0.1, left))
         raise TimeoutError(f"planning service not ready within {timeout_s} s")
 
     def server_info(self) -> ServerInfo:
         """What the planning service is."""
-        status = self._planning.GetPlanningStatus(
+        status = self._ready.GetPlanningStatus(
             planning_service_pb2.GetPlanningStatusRequest(), timeout=self.deadlines.control_s
         )
         lane = planning_service_pb2.SnapshotLane.Name(status.lane)
@@ -103,13 +118,11 @@ class PlannerClient:
 
     def open_session(self, name: str, options: SessionOptions, resume_token: str = "") -> Session:
         """Opens a session, or takes one over by its resume token."""
-        response = self._planning.OpenSession(
-            planning_service_pb2.OpenSessionRequest(
-                session=name, options=options.to_proto(), resume_token=resume_token
-            ),
-            timeout=self.deadlines.control_s,
+        request = planning_service_pb2.OpenSessionRequest(
+            session=name, options=options.to_proto(), resume_token=resume_token
         )
-        return Session(self._planning, name, response, self.deadlines)
+        route = Route(self._stubs, self._addresses, request)
+        return Session(route, name, route.open(self.deadlines.control_s), self.deadlines)
 
     def ask(
         self,
@@ -178,20 +191,15 @@ class Session:
 
     def __init__(
         self,
-        stub: planning_service_pb2_grpc.PlanningServiceStub,
+        route: Route,
         name: str,
         opened: planning_service_pb2.OpenSessionResponse,
         deadlines: Deadlines,
     ) -> None:
         self.name = name
-        self.resume_token = opened.resume_token
-        self.episode = opened.episode
-        self.model_revision = opened.model_revision
-        self.weights_trained = opened.weights_trained
-        self._lease = opened.lease
-        self._stub = stub
+        self._route = route
         self._deadlines = deadlines
-        self._sequence = 0
+        self._take(opened)
 
     def __enter__(self) -> Session:
         return self
@@ -208,44 +216,75 @@ class Session:
         deadline_s: float | None = None,
     ) -> Plan:
         """Plans one tick."""
-        request = self._plan_request(observation, at_least_version, exactly)
         return convert.plan_from_proto(
-            self._stub.Plan(request, timeout=deadline_s or self._deadlines.plan_s)
+            self._call(
+                deadline_s or self._deadlines.plan_s,
+                lambda stub, left_s: stub.Plan(
+                    self._plan_request(observation, at_least_version, exactly), timeout=left_s
+                ),
+            )
         )
 
     def stream(self) -> PlanStream:
-        """Opens a stream of plans: less work per tick than single calls."""
-        return PlanStream(self, self._stub)
+        """Opens a stream of plans: less work per tick than single calls. It stays at one replica."""
+        return PlanStream(self, self._route.stub)
 
     def reset(self) -> int:
         """Starts a new episode and returns it; all earlier context is hidden at once."""
-        self.episode = self._stub.ResetSession(
-            planning_service_pb2.ResetSessionRequest(session=self.name, lease=self._lease),
-            timeout=self._deadlines.control_s,
+        self.episode = self._call(
+            self._deadlines.control_s,
+            lambda stub, left_s: stub.ResetSession(
+                planning_service_pb2.ResetSessionRequest(session=self.name, lease=self._lease),
+                timeout=left_s,
+            ),
         ).episode
         return self.episode
 
     def keep_alive(self) -> float:
         """Renews the lease; wall seconds until it ends."""
-        response = self._stub.KeepAlive(
-            planning_service_pb2.KeepAliveRequest(session=self.name, lease=self._lease),
-            timeout=self._deadlines.control_s,
+        response = self._call(
+            self._deadlines.control_s,
+            lambda stub, left_s: stub.KeepAlive(
+                planning_service_pb2.KeepAliveRequest(session=self.name, lease=self._lease),
+                timeout=left_s,
+            ),
         )
         return response.remaining_ms / 1e3
 
     def status(self) -> planning_service_pb2.GetSessionStatusResponse:
         """What the server knows of this session."""
-        return self._stub.GetSessionStatus(
-            planning_service_pb2.GetSessionStatusRequest(session=self.name),
-            timeout=self._deadlines.control_s,
+        return self._call(
+            self._deadlines.control_s,
+            lambda stub, left_s: stub.GetSessionStatus(
+                planning_service_pb2.GetSessionStatusRequest(session=self.name), timeout=left_s
+            ),
         )
 
     def close(self) -> None:
         """Ends the session; closing twice is fine."""
-        self._stub.CloseSession(
+        if self._route.adrift:
+            return  # No replica has it.
+        self._route.stub.CloseSession(
             planning_service_pb2.CloseSessionRequest(session=self.name, lease=self._lease),
             timeout=self._deadlines.control_s,
         )
+
+    @property
+    def address(self) -> str:
+        """Of the replica that serves the session now."""
+        return self._route.address
+
+    def _take(self, opened: planning_service_pb2.OpenSessionResponse) -> None:
+        """What a replica says that has opened, taken over or adopted the session."""
+        self.resume_token = opened.resume_token
+        self.episode = opened.episode
+        self.model_revision = opened.model_revision
+        self.weights_trained = opened.weights_trained
+        self._lease = opened.lease
+        self._sequence = 0
+
+    def _call(self, timeout_s: float, attempt: Callable[[Any, float], Any]) -> Any:
+        return self._route.call(timeout_s, attempt, self._take)
 
     def _plan_request(
         self,
