@@ -138,6 +138,13 @@ def test_right_of_the_path_is_positive():
     assert (s[0], d[0]) == (pytest.approx(1.5), pytest.approx(0.7))
 
 
+def test_path_whose_last_point_is_there_twice_has_a_direction():
+    path = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [2.0, 0.0]])
+    s, d, tangent = project(path, np.array([[2.5, 0.2], [0.4, -1.0]]))
+    assert s == pytest.approx([2.5, 0.4]) and d == pytest.approx([0.2, -1.0])
+    assert tangent == pytest.approx(np.array([[1.0, 0.0], [1.0, 0.0]]))
+
+
 def test_decisions_follow_the_speeds():
     assert decide(np.array([5.0, 6.0, 6.2, 5.0])).tolist() == [ACCELERATE, KEEP, SLOW]
     assert decide(np.array([3.0, 0.4, 0.0, 2.0])).tolist() == [STOP, STOP, ACCELERATE]

@@ -74,7 +74,10 @@ def project(path: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarra
     step = np.diff(path, axis=0)
     length = np.hypot(*step.T)
     arc = np.concatenate([[0.0], np.cumsum(length)])
-    tangents = np.concatenate([step, step[-1:]]) / np.append(length, length[-1])[:, None]
+    moving = length > 1e-6  # A path that ends at its last point twice has a direction still.
+    direction = step[np.maximum.accumulate(np.where(moving, np.arange(len(step)), 0))]
+    tangents = np.concatenate([direction, direction[-1:]])
+    tangents = tangents / np.maximum(np.hypot(*tangents.T), 1e-9)[:, None]
     flat = points.reshape(-1, 2)
     squared = np.sum(path * path, axis=1) - 2.0 * flat @ path.T
     nearest = squared.argmin(axis=1)
