@@ -23,7 +23,7 @@ at::Tensor Activate(Activation activation, const at::Tensor& x) {
 
 }  // namespace
 
-absl::StatusOr<ActionEncoder> ActionEncoder::Load(WeightReader& reader, bool decision_only) {
+absl::StatusOr<ActionEncoder> ActionEncoder::Load(WeightSource& reader, bool decision_only) {
   ActionEncoder encoder;
   encoder.options_ = reader.options();
   encoder.bev_projection_ = {reader.Get("bev_encoder_proj.weight"),
@@ -40,7 +40,7 @@ absl::StatusOr<ActionEncoder> ActionEncoder::Load(WeightReader& reader, bool dec
   return encoder;
 }
 
-ActionEncoder::Mlp ActionEncoder::LoadMlp(WeightReader& reader, const std::string& prefix) {
+ActionEncoder::Mlp ActionEncoder::LoadMlp(WeightSource& reader, const std::string& prefix) {
   Mlp mlp;
   for (size_t i = 0; i < mlp.size(); ++i) {
     const std::string layer = absl::StrCat(prefix, 2 * i, ".");
@@ -49,7 +49,7 @@ ActionEncoder::Mlp ActionEncoder::LoadMlp(WeightReader& reader, const std::strin
   return mlp;
 }
 
-at::Tensor ActionEncoder::LoadQueries(WeightReader& reader, const std::string& group) {
+at::Tensor ActionEncoder::LoadQueries(WeightSource& reader, const std::string& group) {
   const at::Tensor queries = reader.Get(group + "_queries.weight");
   const Linear fc1{reader.Get(group + "_projector.fc1.weight"),
                    reader.Get(group + "_projector.fc1.bias")};

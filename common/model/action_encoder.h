@@ -25,7 +25,7 @@ class ActionEncoder {
  public:
   // decision_only: without the route and waypoint queries; Embed then takes no more than the
   // decision's.
-  static absl::StatusOr<ActionEncoder> Load(WeightReader& reader, bool decision_only = false);
+  static absl::StatusOr<ActionEncoder> Load(WeightSource& reader, bool decision_only = false);
 
   // `[batch, observation tokens + queries, hidden]`: the first `queries` of decision, route,
   // waypoint.
@@ -37,9 +37,9 @@ class ActionEncoder {
   };
   using Mlp = std::array<Linear, 3>;
 
-  static Mlp LoadMlp(WeightReader& reader, const std::string& prefix);
+  static Mlp LoadMlp(WeightSource& reader, const std::string& prefix);
   static at::Tensor RunMlp(const Mlp& mlp, const at::Tensor& x);
-  static at::Tensor LoadQueries(WeightReader& reader, const std::string& group);
+  static at::Tensor LoadQueries(WeightSource& reader, const std::string& group);
 
   ModelOptions options_;
   Linear bev_projection_;

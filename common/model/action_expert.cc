@@ -29,7 +29,7 @@ ActionExpert::ActionExpert(const ModelGeometry& geometry, const ModelOptions& op
       attention_{geometry.action, OwnMask(geometry.action, options),
                  1.0 / std::sqrt(static_cast<double>(geometry.text.head_dim))} {}
 
-absl::StatusOr<ActionExpert> ActionExpert::Load(WeightReader& reader) {
+absl::StatusOr<ActionExpert> ActionExpert::Load(WeightSource& reader) {
   ActionExpert expert(reader.geometry(), reader.options());
   const ActionGeometry& action = expert.action_;
   expert.final_norm_ = reader.Get("language_model.model.norm_mot_gen.weight");
@@ -46,7 +46,7 @@ absl::StatusOr<ActionExpert> ActionExpert::Load(WeightReader& reader) {
   return expert;
 }
 
-absl::StatusOr<ActionExpert::Layer> ActionExpert::LoadLayer(WeightReader& reader, int64_t index) {
+absl::StatusOr<ActionExpert::Layer> ActionExpert::LoadLayer(WeightSource& reader, int64_t index) {
   const std::string p = absl::StrCat("language_model.model.layers.", index, ".");
   const std::string attention = p + "self_attn.", mlp = p + "mlp_mot_gen.";
   const auto pack = [&reader](const at::Tensor& weight) {

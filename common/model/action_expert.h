@@ -30,7 +30,7 @@ struct ContextUse {
 // Immutable after Load: any number of threads may run it.
 class ActionExpert {
  public:
-  static absl::StatusOr<ActionExpert> Load(WeightReader& reader);
+  static absl::StatusOr<ActionExpert> Load(WeightSource& reader);
 
   // embeds: `[batch, tokens, hidden]`, the first `tokens` rows of the expert's sequence: rows never
   // attend to later blocks, so a shorter run gives the same rows. Returns the last `output_rows`
@@ -52,7 +52,7 @@ class ActionExpert {
   };
 
   ActionExpert(const ModelGeometry& geometry, const ModelOptions& options);
-  static absl::StatusOr<Layer> LoadLayer(WeightReader& reader, int64_t index);
+  static absl::StatusOr<Layer> LoadLayer(WeightSource& reader, int64_t index);
   RotaryTable BatchTables(absl::Span<const ContextUse> uses, int64_t tokens) const;
   // heads: of all rows of the batch. Returns `[batch * query_rows, heads * dim]`.
   at::Tensor Attend(const RotatedHeads& heads, absl::Span<const ContextUse> uses, size_t layer,

@@ -38,28 +38,31 @@ absl::StatusOr<std::unique_ptr<const ActionModel>> ActionModel::Load(const Check
                                                                      const Tokenizer& tokenizer,
                                                                      const ActionOptions& options) {
   AUTOMOT_RETURN_IF_ERROR(ValidateOptions(options.model));
-  return CatchTorch(
-      "loading the action expert", [&]() -> absl::StatusOr<std::unique_ptr<const ActionModel>> {
-        const ModelGeometry& geometry = checkpoint.geometry();
-        WeightReader reader(checkpoint, options.model, ModelPart::kAction);
-        Lexicon lexicon = MakeLexicon(tokenizer, geometry.tokens, geometry.driving.lexicon);
-        const bool use_lexicon =
-            lexicon.usable() && options.decision_logits == DecisionLogits::kLexicon;
-        AUTOMOT_ASSIGN_OR_RETURN(ActionEncoder encoder,
-                                 ActionEncoder::Load(reader, options.decision_only));
-        AUTOMOT_ASSIGN_OR_RETURN(ActionExpert expert, ActionExpert::Load(reader));
-        PointHead route, waypoints;
-        if (!options.decision_only) {
-          AUTOMOT_ASSIGN_OR_RETURN(route, PointHead::Load(reader, "route_head."));
-          AUTOMOT_ASSIGN_OR_RETURN(waypoints, PointHead::Load(reader, "waypoints_head."));
-        }
-        AUTOMOT_ASSIGN_OR_RETURN(
-            DecisionHead decision,
-            DecisionHead::Load(reader, use_lexicon ? lexicon.ids : std::vector<int64_t>{}));
-        return std::unique_ptr<const ActionModel>(new ActionModel(
-            geometry, options, std::move(lexicon), std::move(encoder), std::move(expert),
-            std::move(route), std::move(waypoints), std::move(decision)));
-      });
+  return CatchTorch("loading the action expert", [&] {
+    WeightReader reader(checkpoint, options.model, ModelPart::kAction);
+    return FromWeights(reader, tokenizer, options);
+  });
+}
+
+absl::StatusOr<std::unique_ptr<const ActionModel>> ActionModel::FromWeights(
+    WeightSource& weights, const Tokenizer& tokenizer, const ActionOptions& options) {
+  const ModelGeometry& geometry = weights.geometry();
+  Lexicon lexicon = MakeLexicon(tokenizer, geometry.tokens, geometry.driving.lexicon);
+  const bool use_lexicon = lexicon.usable() && options.decision_logits == DecisionLogits::kLexicon;
+  AUTOMOT_ASSIGN_OR_RETURN(ActionEncoder encoder,
+                           ActionEncoder::Load(weights, options.decision_only));
+  AUTOMOT_ASSIGN_OR_RETURN(ActionExpert expert, ActionExpert::Load(weights));
+  PointHead route, waypoints;
+  if (!options.decision_only) {
+    AUTOMOT_ASSIGN_OR_RETURN(route, PointHead::Load(weights, "route_head."));
+    AUTOMOT_ASSIGN_OR_RETURN(waypoints, PointHead::Load(weights, "waypoints_head."));
+  }
+  AUTOMOT_ASSIGN_OR_RETURN(
+      DecisionHead decision,
+      DecisionHead::Load(weights, use_lexicon ? lexicon.ids : std::vector<int64_t>{}));
+  return std::unique_ptr<const ActionModel>(
+      new ActionModel(geometry, options, std::move(lexicon), std::move(encoder), std::move(expert),
+                      std::move(route), std::move(waypoints), std::move(decision)));
 }
 
 absl::StatusOr<ActionContext> ActionModel::Prepare(const ContextBuffers& buffers) const {

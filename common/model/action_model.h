@@ -48,6 +48,11 @@ class ActionModel {
                                                                  const Tokenizer& tokenizer,
                                                                  const ActionOptions& options);
 
+  // The same from any source of weights; options.model must be the source's. Throws LibTorch's
+  // exceptions. Compute then keeps gradients, of the weights and of the context.
+  static absl::StatusOr<std::unique_ptr<const ActionModel>> FromWeights(
+      WeightSource& weights, const Tokenizer& tokenizer, const ActionOptions& options);
+
   // Makes a context ready. On the CPU in the model's dtype it borrows the buffers. INVALID_ARGUMENT
   // naming what does not fit.
   absl::StatusOr<ActionContext> Prepare(const ContextBuffers& buffers) const;

@@ -7,9 +7,9 @@
 
 namespace automot::model {
 
-absl::StatusOr<FrameEncoder> FrameEncoder::Create(const UnderstandingModel& model) {
-  const VisionGeometry& vision = model.geometry().vision;
-  const PreprocessGeometry& preprocess = model.geometry().preprocess;
+absl::StatusOr<FrameCutter> FrameCutter::Create(const ModelGeometry& geometry) {
+  const VisionGeometry& vision = geometry.vision;
+  const PreprocessGeometry& preprocess = geometry.preprocess;
   const image::PatchOptions options{
       .patch = static_cast<int>(vision.patch),
       .temporal_patch = static_cast<int>(vision.temporal_patch),
@@ -23,20 +23,19 @@ absl::StatusOr<FrameEncoder> FrameEncoder::Create(const UnderstandingModel& mode
                                static_cast<int>(preprocess.resize_height)};
   const image::ImageSize processor{static_cast<int>(preprocess.frame_width),
                                    static_cast<int>(preprocess.frame_height)};
-  FrameEncoder encoder(model, image::Resizer(agent, image::ResizeFilter::kLanczos),
-                       std::move(patchifier));
-  if (agent != processor) encoder.second_.emplace(processor, image::ResizeFilter::kBicubic);
-  return encoder;
+  FrameCutter cutter(image::Resizer(agent, image::ResizeFilter::kLanczos), std::move(patchifier));
+  if (agent != processor) cutter.second_.emplace(processor, image::ResizeFilter::kBicubic);
+  return cutter;
 }
 
-absl::StatusOr<const RgbImage*> FrameEncoder::Resize(const RgbImage& frame) {
+absl::StatusOr<const RgbImage*> FrameCutter::Resize(const RgbImage& frame) {
   AUTOMOT_RETURN_IF_ERROR(resizer_.Resize(frame, resized_));
   if (!second_) return &resized_;
   AUTOMOT_RETURN_IF_ERROR(second_->Resize(resized_, resized_again_));
   return &resized_again_;
 }
 
-absl::StatusOr<FramePatches> FrameEncoder::Cut(absl::Span<const RgbImage* const> resized) const {
+absl::StatusOr<FramePatches> FrameCutter::Cut(absl::Span<const RgbImage* const> resized) const {
   if (resized.empty()) return absl::InvalidArgumentError("there is no frame");
   FramePatches out;
   const image::ImageSize size{resized[0]->width, resized[0]->height};
@@ -50,6 +49,11 @@ absl::StatusOr<FramePatches> FrameEncoder::Cut(absl::Span<const RgbImage* const>
     target += values;
   }
   return out;
+}
+
+absl::StatusOr<FrameEncoder> FrameEncoder::Create(const UnderstandingModel& model) {
+  AUTOMOT_ASSIGN_OR_RETURN(FrameCutter cutter, FrameCutter::Create(model.geometry()));
+  return FrameEncoder(model, std::move(cutter));
 }
 
 absl::StatusOr<ImageFeature> FrameEncoder::Encode(const RgbImage& frame) {

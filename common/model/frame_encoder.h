@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <optional>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -21,10 +22,10 @@ struct FramePatches {
   image::PatchGrid grid;    // of each frame
 };
 
-// Holds scratch memory, so not thread-safe: one per thread. The model must outlive it.
-class FrameEncoder {
+// What of that needs no weights. Holds scratch memory, so not thread-safe: one per thread.
+class FrameCutter {
  public:
-  static absl::StatusOr<FrameEncoder> Create(const UnderstandingModel& model);
+  static absl::StatusOr<FrameCutter> Create(const ModelGeometry& geometry);
 
   // Resizes as the published agent does (LANCZOS) and then, where Qwen's size rule wants another
   // size, as its image processor does (BICUBIC). The picture is valid until the next call.
@@ -32,19 +33,36 @@ class FrameEncoder {
   // Cuts pictures of one size, already resized, into patches.
   absl::StatusOr<FramePatches> Cut(absl::Span<const RgbImage* const> resized) const;
 
-  // All three steps for one frame of any size. INVALID_ARGUMENT for a broken frame.
-  absl::StatusOr<ImageFeature> Encode(const RgbImage& frame);
-
  private:
-  FrameEncoder(const UnderstandingModel& model, image::Resizer resizer,
-               image::Patchifier patchifier)
-      : model_(&model), resizer_(std::move(resizer)), patchifier_(std::move(patchifier)) {}
+  FrameCutter(image::Resizer resizer, image::Patchifier patchifier)
+      : resizer_(std::move(resizer)), patchifier_(std::move(patchifier)) {}
 
-  const UnderstandingModel* model_;
   image::Resizer resizer_;
   std::optional<image::Resizer> second_;  // where the size rule changes the frame
   image::Patchifier patchifier_;
   RgbImage resized_, resized_again_;
+};
+
+// Not thread-safe: one per thread. The model must outlive it.
+class FrameEncoder {
+ public:
+  static absl::StatusOr<FrameEncoder> Create(const UnderstandingModel& model);
+
+  // See FrameCutter.
+  absl::StatusOr<const RgbImage*> Resize(const RgbImage& frame) { return cutter_.Resize(frame); }
+  absl::StatusOr<FramePatches> Cut(absl::Span<const RgbImage* const> resized) const {
+    return cutter_.Cut(resized);
+  }
+
+  // All three steps for one frame of any size. INVALID_ARGUMENT for a broken frame.
+  absl::StatusOr<ImageFeature> Encode(const RgbImage& frame);
+
+ private:
+  FrameEncoder(const UnderstandingModel& model, FrameCutter cutter)
+      : model_(&model), cutter_(std::move(cutter)) {}
+
+  const UnderstandingModel* model_;
+  FrameCutter cutter_;
 };
 
 }  // namespace automot::model

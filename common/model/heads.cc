@@ -11,7 +11,7 @@ at::Tensor AsMatrix(const at::Tensor& hidden) { return hidden.flatten(0, 1); }
 
 }  // namespace
 
-absl::StatusOr<PointHead> PointHead::Load(WeightReader& reader, const std::string& prefix) {
+absl::StatusOr<PointHead> PointHead::Load(WeightSource& reader, const std::string& prefix) {
   PointHead head;
   head.weights_ = {reader.Get(prefix + "mlp.0.weight"), reader.Get(prefix + "mlp.2.weight"),
                    reader.Get(prefix + "mlp.4.weight")};
@@ -31,7 +31,20 @@ at::Tensor RoutePoints(const at::Tensor& raw) { return raw.cumsum(-1); }
 
 at::Tensor WaypointPositions(const at::Tensor& offsets) { return offsets.cumsum(-2); }
 
-absl::StatusOr<DecisionHead> DecisionHead::Load(WeightReader& reader,
+absl::StatusOr<FutureSpeedHead> FutureSpeedHead::Load(WeightSource& reader) {
+  FutureSpeedHead head;
+  head.weights_ = {reader.Get("velocity_head.0.weight"), reader.Get("velocity_head.2.weight")};
+  head.biases_ = {reader.Get("velocity_head.0.bias"), reader.Get("velocity_head.2.bias")};
+  if (!reader.ok()) return reader.status();
+  return head;
+}
+
+at::Tensor FutureSpeedHead::Run(const at::Tensor& hidden) const {
+  const at::Tensor x = at::leaky_relu(at::linear(hidden, weights_[0], biases_[0]), 0.1);
+  return at::linear(x, weights_[1], biases_[1]).to(at::kFloat);
+}
+
+absl::StatusOr<DecisionHead> DecisionHead::Load(WeightSource& reader,
                                                 const std::vector<int64_t>& lexicon_ids) {
   DecisionHead head;
   const std::string name = reader.geometry().text.tied ? kEmbeddingName : kLmHeadName;

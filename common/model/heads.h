@@ -15,7 +15,7 @@ namespace automot::model {
 // Three-layer SiLU perceptron that ends in two numbers per row.
 class PointHead {
  public:
-  static absl::StatusOr<PointHead> Load(WeightReader& reader, const std::string& prefix);
+  static absl::StatusOr<PointHead> Load(WeightSource& reader, const std::string& prefix);
   // `[batch, rows, hidden]` -> `[batch, rows, 2]`, float32.
   at::Tensor Run(const at::Tensor& hidden) const;
 
@@ -30,11 +30,23 @@ at::Tensor RoutePoints(const at::Tensor& raw);
 // Running sum over time of per-step offsets.
 at::Tensor WaypointPositions(const at::Tensor& offsets);
 
+// Speeds in 1, 2 and 3 s from the speed token's row: a training loss only (spec 5.1, 7), never
+// served. Linear, LeakyReLU 0.1, Linear.
+class FutureSpeedHead {
+ public:
+  static absl::StatusOr<FutureSpeedHead> Load(WeightSource& reader);
+  // `[batch, hidden]` -> `[batch, future speeds]`, float32, metres per second.
+  at::Tensor Run(const at::Tensor& hidden) const;
+
+ private:
+  std::array<at::Tensor, 2> weights_, biases_;
+};
+
 // Decision tokens from the tied language-model head, over the whole vocabulary or over a lexicon.
 class DecisionHead {
  public:
   // Keeps the rows of `lexicon_ids` only; all rows where it is empty.
-  static absl::StatusOr<DecisionHead> Load(WeightReader& reader,
+  static absl::StatusOr<DecisionHead> Load(WeightSource& reader,
                                            const std::vector<int64_t>& lexicon_ids);
 
   struct Result {

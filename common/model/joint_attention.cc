@@ -1,7 +1,44 @@
 #include "common/model/joint_attention.h"
 
+#include <c10/core/GradMode.h>
+
 namespace automot::model {
 namespace {
+
+// The operands of a layer's scores. products = batch * kv_heads, shared = stacked * kv_heads.
+struct ScoreInputs {
+  at::Tensor q;                      // [shared, rows of the stacked context, width]
+  at::Tensor prefix_keys;            // [shared, width, past]
+  at::Tensor prefix_mask;            // [shared, 1, past], or undefined
+  at::Tensor own_q, own_keys, mask;  // [products, rows, dim], [products, dim, tokens], [1, ...]
+  double scale = 1;
+};
+
+// `[products, rows, past + tokens]`, written in place: one buffer, no copy.
+at::Tensor ScoresInPlace(const ScoreInputs& in) {
+  const int64_t past = in.prefix_keys.size(2), tokens = in.own_keys.size(2);
+  at::Tensor scores =
+      at::empty({in.own_q.size(0), in.own_q.size(1), past + tokens}, in.q.options());
+  at::Tensor to_prefix = scores.view({in.q.size(0), -1, past + tokens}).narrow(2, 0, past);
+  at::Tensor to_own = scores.narrow(2, past, tokens);
+  if (in.prefix_mask.defined()) {
+    at::baddbmm_out(to_prefix, in.prefix_mask.expand(to_prefix.sizes()), in.q, in.prefix_keys, 1,
+                    in.scale);
+  } else {
+    to_prefix.baddbmm_(in.q, in.prefix_keys, /*beta=*/0, in.scale);
+  }
+  at::baddbmm_out(to_own, in.mask.expand(to_own.sizes()), in.own_q, in.own_keys, 1, in.scale);
+  return scores;
+}
+
+// The same for automatic differentiation, which takes no operator that writes where it is told.
+at::Tensor DifferentiableScores(const ScoreInputs& in) {
+  const at::Tensor none = at::zeros({1, 1, 1}, in.q.options());
+  const at::Tensor to_prefix = at::baddbmm(in.prefix_mask.defined() ? in.prefix_mask : none, in.q,
+                                           in.prefix_keys, 1, in.scale);
+  const at::Tensor to_own = at::baddbmm(in.mask, in.own_q, in.own_keys, 1, in.scale);
+  return at::cat({to_prefix.view({to_own.size(0), to_own.size(1), -1}), to_own}, 2);
+}
 
 // `[stacked * n, heads, width]` -> `[stacked * kv_heads, n * group, width]`, group innermost,
 // contiguous (reshape alone gives a strided view where group is 1).
@@ -48,17 +85,15 @@ at::Tensor JointAttention::operator()(const RotatedHeads& heads, const ActionCon
   const at::Tensor mask =
       own_mask.narrow(2, 0, tokens).narrow(1, (tokens - query_rows) * group, rows);
 
-  at::Tensor scores = at::empty({products, rows, past + tokens}, q.options());
-  at::Tensor to_prefix = scores.view({shared, -1, past + tokens}).narrow(2, 0, past);
-  at::Tensor to_own = scores.narrow(2, past, tokens);
-  if (context.prefix_mask.defined()) {
-    at::baddbmm_out(to_prefix, context.prefix_mask.expand(to_prefix.sizes()), q, prefix.keys, 1,
-                    scale);
-  } else {
-    to_prefix.baddbmm_(q, prefix.keys, /*beta=*/0, scale);
-  }
-  const at::Tensor own_q = q.view({products, rows, q.size(2)}).narrow(2, 0, dim);
-  at::baddbmm_out(to_own, mask.expand(to_own.sizes()), own_q, own_keys, 1, scale);
+  const ScoreInputs in{q,
+                       prefix.keys,
+                       context.prefix_mask,
+                       q.view({products, rows, q.size(2)}).narrow(2, 0, dim),
+                       own_keys,
+                       mask,
+                       scale};
+  const at::Tensor scores =
+      at::GradMode::is_enabled() ? DifferentiableScores(in) : ScoresInPlace(in);
 
   const at::Tensor weights = at::softmax(scores, -1);
   const at::Tensor prefix_weights = weights.view({shared, -1, past + tokens}).narrow(2, 0, past);

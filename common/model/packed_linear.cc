@@ -51,7 +51,10 @@ bool CanPack(const at::Tensor& weight) {
 }  // namespace
 
 PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias)
-    : weight_(weight), bias_(bias), out_features_(weight.size(0)), packed_(CanPack(weight)) {
+    : weight_(weight),
+      bias_(bias),
+      out_features_(weight.size(0)),
+      packed_(!weight.requires_grad() && CanPack(weight)) {
   if (!packed_) return;
   static const auto kReorder = Operator<Reorder>("mkldnn::_reorder_linear_weight", "");
   weight_ = kReorder.call(weight.contiguous(), c10::SymInt(kTypicalRows));

@@ -13,7 +13,8 @@ class PackedLinear {
  public:
   PackedLinear() = default;
   // weight: `[out, in]`; bias: `[out]`, or undefined for none. Keeps a copy of the weight in the
-  // packed layout, or the weight itself.
+  // packed layout, or the weight itself. A weight that requires a gradient is never packed: the
+  // gradient reaches it through the stock operators.
   explicit PackedLinear(const at::Tensor& weight, const at::Tensor& bias = {});
 
   at::Tensor Apply(const at::Tensor& rows) const;

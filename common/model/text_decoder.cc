@@ -11,7 +11,7 @@
 
 namespace automot::model {
 
-absl::StatusOr<std::unique_ptr<TextDecoder>> TextDecoder::Load(WeightReader& reader) {
+absl::StatusOr<std::unique_ptr<TextDecoder>> TextDecoder::Load(WeightSource& reader) {
   const TextGeometry& text = reader.geometry().text;
   std::unique_ptr<TextDecoder> decoder(new TextDecoder(reader.geometry(), reader.options()));
   decoder->embedding_ = reader.Get(kEmbeddingName);
@@ -34,7 +34,7 @@ absl::StatusOr<std::unique_ptr<TextDecoder>> TextDecoder::Load(WeightReader& rea
   return decoder;
 }
 
-absl::StatusOr<TextDecoder::Layer> TextDecoder::LoadLayer(WeightReader& reader, int64_t index,
+absl::StatusOr<TextDecoder::Layer> TextDecoder::LoadLayer(WeightSource& reader, int64_t index,
                                                           at::Tensor* qkv) {
   const std::string p = absl::StrCat("language_model.model.layers.", index, ".");
   const auto pack = [&reader](const at::Tensor& weight) {
@@ -167,6 +167,33 @@ absl::Status TextDecoder::Prefill(absl::Span<const SequenceInput> batch, Context
     AddDeepstack(i, image_rows, joint.features, x);
   }
   return absl::OkStatus();
+}
+
+at::Tensor TextDecoder::Score(absl::Span<const SequenceInput> batch,
+                              absl::Span<const std::vector<int64_t>> rows) const {
+  const JointSequence joint = Join(batch);
+  at::Tensor x = Embed(joint.all, joint.features);
+  const at::Tensor image_rows = Index(joint.all.image_rows);
+  const RotaryTable table = SequenceTables(joint.all);
+  std::vector<at::Tensor> masks;
+  std::vector<int64_t> wanted;
+  for (size_t item = 0; item < batch.size(); ++item) {
+    masks.push_back(Mask(batch[item].sequence->spans));
+    for (const int64_t row : rows[item]) wanted.push_back(joint.parts[item].begin + row);
+  }
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const RotatedHeads heads = Project(layers_[i], x, table);
+    std::vector<at::Tensor> attended;
+    for (size_t item = 0; item < batch.size(); ++item) {
+      const auto [begin, count] = joint.parts[item];
+      attended.push_back(GroupedAttention(heads.q.narrow(0, begin, count),
+                                          heads.k.narrow(0, begin, count),
+                                          heads.v.narrow(0, begin, count), masks[item], scale()));
+    }
+    x = Finish(layers_[i], attended.size() == 1 ? attended[0] : at::cat(attended), x);
+    AddDeepstack(i, image_rows, joint.features, x);
+  }
+  return Logits(x.index_select(0, Index(wanted)));
 }
 
 SequenceKeysValues TextDecoder::Reserve(int64_t capacity) const {

@@ -45,7 +45,7 @@ struct Continuation {
 // Immutable after Load: any number of threads may run it. Inputs are checked by UnderstandingModel.
 class TextDecoder {
  public:
-  static absl::StatusOr<std::unique_ptr<TextDecoder>> Load(WeightReader& reader);
+  static absl::StatusOr<std::unique_ptr<TextDecoder>> Load(WeightSource& reader);
 
   // Embeddings of the sequence with the images' rows put in. `[tokens, hidden]`.
   at::Tensor Embed(const PromptSequence& sequence, absl::Span<const ImageFeature> features) const;
@@ -54,6 +54,12 @@ class TextDecoder {
   // only keys and values, and of those only what `form` keeps: nothing reads the rest.
   absl::Status Prefill(absl::Span<const SequenceInput> batch, ContextForm form,
                        const BatchLayerCallback& on_layer) const;
+
+  // Logits after the given rows of each sequence, which runs under the mask of its spans:
+  // `[rows of all, vocab]`, float32. What training compares with the tokens that follow; keeps
+  // gradients. rows: one list per sequence.
+  at::Tensor Score(absl::Span<const SequenceInput> batch,
+                   absl::Span<const std::vector<int64_t>> rows) const;
 
   // Empty, with room for `capacity` tokens.
   SequenceKeysValues Reserve(int64_t capacity) const;
@@ -84,7 +90,7 @@ class TextDecoder {
         options_(options),
         rotary_(text_, options.device) {}
   // qkv: the joined projection of the layer as it was loaded.
-  static absl::StatusOr<Layer> LoadLayer(WeightReader& reader, int64_t index, at::Tensor* qkv);
+  static absl::StatusOr<Layer> LoadLayer(WeightSource& reader, int64_t index, at::Tensor* qkv);
   // qkv: of the last layer.
   KeyValueProjection LastProjection(const at::Tensor& qkv, ContextForm form) const;
 

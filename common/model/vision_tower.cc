@@ -22,14 +22,14 @@ Taps MakeTaps(int64_t count, int64_t side) {
 }
 
 // Undefined after a failure of the reader.
-PackedLinear LoadLinear(WeightReader& reader, const std::string& prefix) {
+PackedLinear LoadLinear(WeightSource& reader, const std::string& prefix) {
   const at::Tensor weight = reader.Get(prefix + "weight"), bias = reader.Get(prefix + "bias");
   return reader.ok() ? PackedLinear(weight.flatten(1), bias) : PackedLinear();
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<VisionTower>> VisionTower::Load(WeightReader& reader) {
+absl::StatusOr<std::unique_ptr<VisionTower>> VisionTower::Load(WeightSource& reader) {
   const ModelGeometry& geometry = reader.geometry();
   std::unique_ptr<VisionTower> tower(new VisionTower(geometry.vision, reader.options()));
   const std::string prefix = kPrefix;
@@ -49,7 +49,7 @@ absl::StatusOr<std::unique_ptr<VisionTower>> VisionTower::Load(WeightReader& rea
   return tower;
 }
 
-void VisionTower::LoadBlocks(WeightReader& reader) {
+void VisionTower::LoadBlocks(WeightSource& reader) {
   for (int64_t i = 0; i < vision_.depth; ++i) {
     const std::string p = absl::StrCat(kPrefix, "blocks.", i, ".");
     blocks_.push_back({
@@ -65,7 +65,7 @@ void VisionTower::LoadBlocks(WeightReader& reader) {
   }
 }
 
-VisionTower::Merger VisionTower::LoadMerger(WeightReader& reader, const std::string& prefix,
+VisionTower::Merger VisionTower::LoadMerger(WeightSource& reader, const std::string& prefix,
                                             bool after_grouping) {
   return {
       .norm_weight = reader.Get(prefix + "norm.weight"),

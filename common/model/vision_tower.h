@@ -29,7 +29,7 @@ struct ImageFeature {
 class VisionTower {
  public:
   // NOT_FOUND naming a missing tensor.
-  static absl::StatusOr<std::unique_ptr<VisionTower>> Load(WeightReader& reader);
+  static absl::StatusOr<std::unique_ptr<VisionTower>> Load(WeightSource& reader);
 
   // patches: `[images * rows * cols, 3 * temporal * patch * patch]`, float32, normalised intensity,
   // merge-block order, image-major; all images share one grid of `rows` x `cols` patches.
@@ -54,8 +54,8 @@ class VisionTower {
 
   VisionTower(const VisionGeometry& vision, const ModelOptions& options)
       : vision_(vision), options_(options) {}
-  void LoadBlocks(WeightReader& reader);
-  static Merger LoadMerger(WeightReader& reader, const std::string& prefix, bool after_grouping);
+  void LoadBlocks(WeightSource& reader);
+  static Merger LoadMerger(WeightSource& reader, const std::string& prefix, bool after_grouping);
   GridTables MakeTables(int64_t rows, int64_t cols) const;
   // Returns what the block makes of x: `[images * tokens, hidden]` both.
   at::Tensor RunBlock(const Block& block, const RotaryTable& rotary, int64_t images,

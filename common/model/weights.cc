@@ -84,8 +84,8 @@ at::Tensor CopyToTensor(const TensorView& view) {
 
 WeightReader::WeightReader(const Checkpoint& checkpoint, const ModelOptions& options,
                            ModelPart part)
-    : checkpoint_(checkpoint),
-      options_(options),
+    : WeightSource(checkpoint.geometry(), options),
+      checkpoint_(checkpoint),
       progress_(PartName(part), PartBytes(checkpoint, part)) {}
 
 WeightReader::~WeightReader() { GiveFreeMemoryBack(); }

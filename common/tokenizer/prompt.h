@@ -16,6 +16,8 @@ namespace automot::model {
 
 inline constexpr std::string_view kPromptPrefix =
     "<|im_start|>system\nYou are a mature and professional driver.<|im_end|>\n<|im_start|>user\n";
+// Between a question about the scene and its answer (spec 2.5).
+inline constexpr std::string_view kAnswerHead = "<|im_end|>\n<|im_start|>assistant\n";
 // Name of prefix plus instruction; snapshots made with another template are not comparable.
 inline constexpr std::string_view kPromptTemplate = "automot-v1";
 

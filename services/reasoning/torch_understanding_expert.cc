@@ -26,9 +26,6 @@ namespace {
 using context::ContextLayout;
 using context::TensorKind;
 
-// After the question: the end of the user's turn and the head of the answer (spec 2.5).
-constexpr char kAnswerHead[] = "<|im_end|>\n<|im_start|>assistant\n";
-
 // A document's end: a model that writes it instead of the turn's end has nothing more to say.
 constexpr char kEndOfText[] = "<|endoftext|>";
 
@@ -242,7 +239,7 @@ absl::StatusOr<Decision> TorchUnderstandingExpert::Decide(const ContextPlan& pla
 absl::StatusOr<std::vector<int64_t>> TorchUnderstandingExpert::QuestionIds(
     std::string_view question) const {
   AUTOMOT_ASSIGN_OR_RETURN(std::vector<int64_t> ids, tokenizer_->Encode(question, false));
-  AUTOMOT_ASSIGN_OR_RETURN(const std::vector<int64_t> head, tokenizer_->Encode(kAnswerHead));
+  AUTOMOT_ASSIGN_OR_RETURN(const std::vector<int64_t> head, tokenizer_->Encode(model::kAnswerHead));
   ids.insert(ids.end(), head.begin(), head.end());
   return ids;
 }

@@ -102,9 +102,10 @@ class DocumentsTest(unittest.TestCase):
         )
         self.assertIn(f"```cpp\n{example.strip()}\n```", text("README.md"))
 
-    def test_decision_records_are_numbered_without_a_gap_and_short(self) -> None:
+    def test_decision_records_have_numbers_of_their_own_and_are_short(self) -> None:
         records = sorted((ROOT / "docs/decisions").glob("*.md"))
-        self.assertEqual([int(r.name[:4]) for r in records], list(range(1, len(records) + 1)))
+        numbers = [int(r.name[:4]) for r in records]
+        self.assertEqual(numbers, sorted(set(numbers)))
         for record in records:
             self.assertLess(len(record.read_text(encoding="utf-8").splitlines()), 60, record.name)
 

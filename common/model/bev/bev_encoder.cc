@@ -49,13 +49,14 @@ at::Tensor PoolTo(const at::Tensor& map, int64_t rows, int64_t cols) {
   return at::adaptive_avg_pool2d(map, {rows, cols});
 }
 
-// map += update, enlarged to the size of map.
+// map += update, enlarged to the size of map. Out of place: the trunk's last activation is needed
+// for its gradient.
 void AddResized(at::Tensor& map, const at::Tensor& update) {
   const at::IntArrayRef size = map.sizes().slice(2);
   if (update.sizes().slice(2) == size) {
-    map.add_(update);
+    map = map + update;
   } else {
-    map.add_(at::upsample_bilinear2d(update, size, /*align_corners=*/false));
+    map = map + at::upsample_bilinear2d(update, size, /*align_corners=*/false);
   }
 }
 
@@ -64,21 +65,25 @@ void AddResized(at::Tensor& map, const at::Tensor& update) {
 absl::StatusOr<std::unique_ptr<BevEncoder>> BevEncoder::Load(const Checkpoint& checkpoint,
                                                              const ModelOptions& options) {
   AUTOMOT_RETURN_IF_ERROR(ValidateOptions(options));
-  const BevGeometry& geometry = checkpoint.geometry().bev;
+  return CatchTorch("loading bev_encoder", [&] {
+    WeightReader weights(checkpoint, options, ModelPart::kBev);
+    return FromWeights(weights);
+  });
+}
+
+absl::StatusOr<std::unique_ptr<BevEncoder>> BevEncoder::FromWeights(WeightSource& weights) {
+  const BevGeometry& geometry = weights.geometry().bev;
   if (geometry.use_ground_plane || geometry.lidar.in_channels != 1) {
     return absl::FailedPreconditionError(absl::StrCat(
         "bev_encoder: LiDAR channels are ", geometry.lidar.in_channels, ", use_ground_plane is ",
         geometry.use_ground_plane, "; only one channel without ground plane is supported"));
   }
-  return CatchTorch("loading bev_encoder", [&]() -> absl::StatusOr<std::unique_ptr<BevEncoder>> {
-    std::unique_ptr<BevEncoder> encoder(new BevEncoder(geometry, options));
-    WeightReader weights(checkpoint, options, ModelPart::kBev);
-    AUTOMOT_RETURN_IF_ERROR(encoder->LoadParts(weights));
-    return encoder;
-  });
+  std::unique_ptr<BevEncoder> encoder(new BevEncoder(geometry, weights.options()));
+  AUTOMOT_RETURN_IF_ERROR(encoder->LoadParts(weights));
+  return encoder;
 }
 
-absl::Status BevEncoder::LoadParts(WeightReader& weights) {
+absl::Status BevEncoder::LoadParts(WeightSource& weights) {
   image_trunk_.Load(weights, "bev_encoder.image_encoder.", geometry_.image);
   lidar_trunk_.Load(weights, "bev_encoder.lidar_encoder.", geometry_.lidar);
   for (size_t i = 0; i < fusion_.size(); ++i) {
@@ -122,8 +127,13 @@ absl::StatusOr<at::Tensor> BevEncoder::Encode(const at::Tensor& rgb, const at::T
                                               BevStages* stages) const {
   AUTOMOT_RETURN_IF_ERROR(CheckInputs(rgb, lidar_counts));
   return CatchTorch("bev_encoder", [&]() -> absl::StatusOr<at::Tensor> {
-    return Run(NormalisedImage(rgb), NormalisedCounts(lidar_counts), stages);
+    return Compute(rgb, lidar_counts, stages);
   });
+}
+
+at::Tensor BevEncoder::Compute(const at::Tensor& rgb, const at::Tensor& lidar_counts,
+                               BevStages* stages) const {
+  return Run(NormalisedImage(rgb), NormalisedCounts(lidar_counts), stages);
 }
 
 at::Tensor BevEncoder::Run(at::Tensor image, at::Tensor lidar, BevStages* stages) const {

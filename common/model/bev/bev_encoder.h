@@ -37,6 +37,9 @@ class BevEncoder {
   static absl::StatusOr<std::unique_ptr<BevEncoder>> Load(const Checkpoint& checkpoint,
                                                           const ModelOptions& options);
 
+  // The same from any source of weights. Throws LibTorch's exceptions, and keeps gradients.
+  static absl::StatusOr<std::unique_ptr<BevEncoder>> FromWeights(WeightSource& weights);
+
   // Encodes a batch of B >= 1 observations.
   // rgb: `[B, image_rows, image_cols, 3]`, uint8, any device, contiguous, RGB, already cropped.
   // lidar_counts: `[B, 1, lidar_rows, lidar_cols]`, uint8, any device, rows = y, columns = x,
@@ -47,12 +50,16 @@ class BevEncoder {
   absl::StatusOr<at::Tensor> Encode(const at::Tensor& rgb, const at::Tensor& lidar_counts,
                                     BevStages* stages = nullptr) const;
 
+  // As Encode, with inputs of the right shapes: throws LibTorch's exceptions, and keeps gradients.
+  at::Tensor Compute(const at::Tensor& rgb, const at::Tensor& lidar_counts,
+                     BevStages* stages = nullptr) const;
+
   const BevGeometry& geometry() const { return geometry_; }
 
  private:
   BevEncoder(const BevGeometry& geometry, const ModelOptions& options)
       : geometry_(geometry), options_(options) {}
-  absl::Status LoadParts(WeightReader& weights);
+  absl::Status LoadParts(WeightSource& weights);
   absl::Status CheckInputs(const at::Tensor& rgb, const at::Tensor& lidar_counts) const;
   at::Tensor NormalisedImage(const at::Tensor& rgb) const;
   at::Tensor NormalisedCounts(const at::Tensor& lidar_counts) const;

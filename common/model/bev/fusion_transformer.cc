@@ -6,17 +6,17 @@
 
 namespace automot::model {
 
-FusionTransformer::Norm FusionTransformer::ReadNorm(WeightReader& weights,
+FusionTransformer::Norm FusionTransformer::ReadNorm(WeightSource& weights,
                                                     const std::string& name) {
   return {weights.Get(name + ".weight"), weights.Get(name + ".bias")};
 }
 
-FusionTransformer::Linear FusionTransformer::ReadLinear(WeightReader& weights,
+FusionTransformer::Linear FusionTransformer::ReadLinear(WeightSource& weights,
                                                         const std::string& name) {
   return {weights.Get(name + ".weight"), weights.Get(name + ".bias")};
 }
 
-FusionTransformer::Block FusionTransformer::ReadBlock(WeightReader& weights,
+FusionTransformer::Block FusionTransformer::ReadBlock(WeightSource& weights,
                                                       const std::string& name) {
   const std::string attn = name + ".attn.";
   return {.ln1 = ReadNorm(weights, name + ".ln1"),
@@ -29,7 +29,7 @@ FusionTransformer::Block FusionTransformer::ReadBlock(WeightReader& weights,
           .down = ReadLinear(weights, name + ".mlp.2")};
 }
 
-void FusionTransformer::Load(WeightReader& weights, const std::string& prefix,
+void FusionTransformer::Load(WeightSource& weights, const std::string& prefix,
                              const BevGeometry& geometry) {
   heads_ = geometry.fusion_heads;
   eps_ = geometry.layer_norm_eps;
@@ -58,10 +58,10 @@ at::Tensor FusionTransformer::Attend(const at::Tensor& x, const Block& block) co
 at::Tensor FusionTransformer::Run(const at::Tensor& tokens) const {
   at::Tensor x = tokens + positions_;
   for (const Block& block : blocks_) {
-    x.add_(Attend(Normalise(x, block.ln1), block));
+    x = x + Attend(Normalise(x, block.ln1), block);
     const at::Tensor wide =
         at::linear(Normalise(x, block.ln2), block.up.weight, block.up.bias).relu_();
-    x.add_(at::linear(wide, block.down.weight, block.down.bias));
+    x = x + at::linear(wide, block.down.weight, block.down.bias);
   }
   return Normalise(x, final_);
 }

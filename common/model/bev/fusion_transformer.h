@@ -15,8 +15,8 @@ namespace automot::model {
 // Immutable after Load; any number of threads may run it.
 class FusionTransformer {
  public:
-  // Failures stay in `weights` (see WeightReader::status).
-  void Load(WeightReader& weights, const std::string& prefix, const BevGeometry& geometry);
+  // Failures stay in `weights` (see WeightSource::status).
+  void Load(WeightSource& weights, const std::string& prefix, const BevGeometry& geometry);
 
   // tokens: `[B, image tokens then LiDAR tokens, channels]`, model dtype, model device.
   // Returns the same shape, after the final norm.
@@ -34,9 +34,9 @@ class FusionTransformer {
     Linear qkv;  // query, key and value joined
     Linear proj, up, down;
   };
-  static Norm ReadNorm(WeightReader& weights, const std::string& name);
-  static Linear ReadLinear(WeightReader& weights, const std::string& name);
-  static Block ReadBlock(WeightReader& weights, const std::string& name);
+  static Norm ReadNorm(WeightSource& weights, const std::string& name);
+  static Linear ReadLinear(WeightSource& weights, const std::string& name);
+  static Block ReadBlock(WeightSource& weights, const std::string& name);
   at::Tensor Normalise(const at::Tensor& x, const Norm& norm) const;
   at::Tensor Attend(const at::Tensor& x, const Block& block) const;
 

@@ -1,32 +1,57 @@
 #include "common/model/bev/regnet.h"
 
+#include <c10/core/GradMode.h>
+
 #include "absl/strings/str_cat.h"
 
 namespace automot::model {
 namespace {
 
+// The share of a batch in the stored statistics.
+constexpr double kStatisticsMomentum = 0.05;
+
 at::Tensor ChannelsLast(const at::Tensor& weight) {
   return weight.defined() ? weight.contiguous(at::MemoryFormat::ChannelsLast) : weight;
+}
+
+// A 1x1 convolution as a product of matrices. oneDNN 3.7's backward pass of such convolutions (its
+// avx512 kernel for weights) writes out of bounds where channels are few, so training has no use
+// for it.
+at::Tensor Pointwise(const Convolution& convolution, const at::Tensor& x) {
+  const int64_t stride = convolution.stride;
+  const at::Tensor seen = stride == 1 ? x : x.slice(2, 0, {}, stride).slice(3, 0, {}, stride);
+  return at::linear(seen.permute({0, 2, 3, 1}), convolution.weight.flatten(1), convolution.bias)
+      .permute({0, 3, 1, 2});
 }
 
 }  // namespace
 
 at::Tensor Convolution::Run(const at::Tensor& x) const {
-  return at::conv2d(x, weight, bias, {stride, stride}, {padding, padding}, {1, 1}, groups);
+  const bool as_product = at::GradMode::is_enabled() && weight.requires_grad() && groups == 1 &&
+                          weight.size(2) == 1 && weight.size(3) == 1;
+  const at::Tensor y = as_product ? Pointwise(*this, x)
+                                  : at::conv2d(x, weight, bias, {stride, stride},
+                                               {padding, padding}, {1, 1}, groups);
+  if (!norm.gain.defined()) return y;
+  return at::batch_norm(y, norm.gain, norm.shift, norm.mean, norm.variance, /*training=*/true,
+                        kStatisticsMomentum, norm.eps, /*cudnn_enabled=*/false);
 }
 
-Convolution ReadPointwise(WeightReader& weights, const std::string& name) {
+Convolution ReadPointwise(WeightSource& weights, const std::string& name) {
   return {.weight = ChannelsLast(weights.Get(name + ".weight")),
           .bias = weights.Get(name + ".bias")};
 }
 
-Convolution ReadFolded(WeightReader& weights, const std::string& name, double eps) {
+Convolution ReadFolded(WeightSource& weights, const std::string& name, double eps) {
   const at::Tensor kernel = weights.Get(name + ".conv.weight");
   const at::Tensor gain = weights.Get(name + ".bn.weight");
   const at::Tensor shift = weights.Get(name + ".bn.bias");
   const at::Tensor mean = weights.Get(name + ".bn.running_mean");
   const at::Tensor variance = weights.Get(name + ".bn.running_var");
   if (!weights.ok()) return {};
+  if (weights.batch_statistics()) {
+    return {.weight = ChannelsLast(kernel), .norm = {gain, shift, mean, variance, eps}};
+  }
   // float64 keeps the fold itself free of error; the result is rounded once.
   const at::Tensor scale = gain.to(at::kDouble) * at::rsqrt(variance.to(at::kDouble) + eps);
   const at::Tensor folded = kernel.to(at::kDouble) * scale.view({-1, 1, 1, 1});
@@ -35,7 +60,7 @@ Convolution ReadFolded(WeightReader& weights, const std::string& name, double ep
   return {.weight = ChannelsLast(folded.to(dtype)), .bias = bias.to(dtype)};
 }
 
-void RegNet::Load(WeightReader& weights, const std::string& prefix,
+void RegNet::Load(WeightSource& weights, const std::string& prefix,
                   const RegNetGeometry& geometry) {
   stem_ = ReadFolded(weights, absl::StrCat(prefix, "stem"), geometry.batch_norm_eps);
   stem_.stride = 2;
@@ -50,7 +75,7 @@ void RegNet::Load(WeightReader& weights, const std::string& prefix,
   }
 }
 
-RegNet::Block RegNet::LoadBlock(WeightReader& weights, const std::string& name,
+RegNet::Block RegNet::LoadBlock(WeightSource& weights, const std::string& name,
                                 const RegNetStage& stage, double eps, bool first) {
   Block block{.conv1 = ReadFolded(weights, name + ".conv1", eps),
               .conv2 = ReadFolded(weights, name + ".conv2", eps),
@@ -79,7 +104,7 @@ at::Tensor RegNet::RunBlock(const Block& block, const at::Tensor& x) {
   at::Tensor y = block.conv1.Run(x).relu_();
   y = block.conv2.Run(y).relu_();
   const at::Tensor squeezed = block.squeeze.Run(at::mean(y, {2, 3}, /*keepdim=*/true)).relu_();
-  y.mul_(block.excite.Run(squeezed).sigmoid_());
+  y = y * block.excite.Run(squeezed).sigmoid_();
   y = block.conv3.Run(y);
   y.add_(block.downsample.weight.defined() ? block.downsample.Run(x) : x);
   return y.relu_();
