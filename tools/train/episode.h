@@ -1,4 +1,4 @@
-// Recorded driving in the format "automot-driving-episode", version 1 (docs/training.md): one
+// Recorded driving in the format "automot-driving-episode", version 1 (docs/training-data.md): one
 // folder per episode with episode.json and episode.safetensors.
 #pragma once
 
@@ -21,7 +21,7 @@ struct Question {
 };
 
 // Immutable after Open; any number of threads may read it. Spans point into the mapped file and
-// live as long as the episode. Frames count from 0 in falling age.
+// live as long as the episode. Frames count from 0, the oldest.
 class Episode {
  public:
   // NOT_FOUND, or INVALID_ARGUMENT naming file, field and what does not fit.

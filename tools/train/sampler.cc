@@ -83,8 +83,9 @@ absl::StatusOr<Dataset> OpenDataset(const std::string& directory, const std::str
   std::vector<std::string> folders;
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(root, error)) {
-    // Others are still being written.
-    if (fs::exists(entry.path() / "episode.json") &&
+    // Hidden folders are still being written.
+    if (entry.path().filename().string().front() != '.' &&
+        fs::exists(entry.path() / "episode.json") &&
         fs::exists(entry.path() / "episode.safetensors")) {
       folders.push_back(entry.path());
     }

@@ -1,5 +1,6 @@
 // The modules bound to parameters: the same numbers as when they serve, and gradients that finite
 // differences confirm.
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -86,6 +87,7 @@ std::vector<at::Tensor> RunAction(const model::BevEncoder& bev, const model::Act
 class Differentiable : public testing::Test {
  protected:
   Differentiable() : parameters_(Fresh()) {
+    at::set_num_threads(1);
     at::manual_seed(7);
     at::NoGradGuard no_grad;
     model::WeightReader reader(Tiny(), {}, model::ModelPart::kUnderstanding);
@@ -126,10 +128,10 @@ class Differentiable : public testing::Test {
     return out;
   }
 
-  // Compares the gradient of a fixed mixture of the outputs with finite differences, at the entry
-  // of `name` whose gradient is largest.
-  void ExpectGradient(const std::string& name,
-                      const std::function<std::vector<at::Tensor>()>& run) {
+  // Compares the gradients of a fixed mixture of the outputs with finite differences, at the entry
+  // of each parameter whose gradient is largest.
+  void ExpectGradients(const std::vector<std::string>& names,
+                       const std::function<std::vector<at::Tensor>()>& run) {
     const auto loss = [&] {
       at::Tensor sum = at::zeros({}, at::kDouble);
       int64_t part = 0;
@@ -139,27 +141,24 @@ class Differentiable : public testing::Test {
       }
       return sum;
     };
-    at::Tensor parameter = parameters_.tensors().at(name);
-    ASSERT_TRUE(parameter.requires_grad()) << name;
-    parameter.mutable_grad() = at::Tensor();
     loss().backward();
+    for (const std::string& name : names) ExpectGradient(name, loss);
+  }
+
+  void ExpectGradient(const std::string& name, const std::function<at::Tensor()>& loss) {
+    const at::Tensor parameter = parameters_.tensors().at(name);
     ASSERT_TRUE(parameter.grad().defined()) << name << " has no gradient";
     const int64_t at = parameter.grad().abs().argmax().item<int64_t>();
     const double gradient = parameter.grad().flatten()[at].item<double>();
     EXPECT_GT(std::abs(gradient), 1e-7) << name;
+    const at::Tensor entry = parameter.detach().view({-1})[at];
+    const float before = entry.item<float>(), step = 2e-3F;
     double difference = 0;
-    const float step = 2e-3F;
     for (const float sign : {1.0F, -1.0F}) {
-      at::NoGradGuard no_grad;
-      const at::Tensor flat = parameter.detach().view({-1});
-      const float before = flat[at].item<float>();
-      flat[at].fill_(before + sign * step);
-      {
-        const at::AutoGradMode grad(true);  // the very branch that training takes
-        difference += sign * loss().item<double>() / (2.0 * step);
-      }
-      flat[at].fill_(before);
+      entry.fill_(before + sign * step);
+      difference += sign * loss().item<double>() / (2.0 * step);
     }
+    entry.fill_(before);
     EXPECT_NEAR(difference / gradient, 1.0, 0.05) << name << " gradient " << gradient;
   }
 
@@ -219,44 +218,39 @@ TEST_F(Differentiable, PaddingOfAStackIsHidden) {
 TEST_F(Differentiable, GradientsOfTheUnderstandingExpert) {
   parameters_.Train(IsUnderstandingWeight);
   const Prompt prompt;
-  for (const char* name : {"vision_model.patch_embed.proj.weight", "vision_model.pos_embed.weight",
-                           "vision_model.blocks.1.attn.qkv.weight",
-                           "vision_model.deepstack_merger_list.1.linear_fc1.bias",
-                           "language_model.model.embed_tokens.weight",
-                           "language_model.model.layers.1.self_attn.k_proj.weight",
-                           "language_model.model.layers.2.self_attn.q_norm.weight",
-                           "language_model.model.layers.0.mlp.gate_proj.weight"}) {
-    ExpectGradient(name, [&] { return Understand(prompt); });
-  }
+  ExpectGradients({"vision_model.patch_embed.proj.weight", "vision_model.pos_embed.weight",
+                   "vision_model.blocks.1.attn.qkv.weight",
+                   "vision_model.deepstack_merger_list.1.linear_fc1.bias",
+                   "language_model.model.embed_tokens.weight",
+                   "language_model.model.layers.1.self_attn.k_proj.weight",
+                   "language_model.model.layers.2.self_attn.q_norm.weight",
+                   "language_model.model.layers.0.mlp.gate_proj.weight"},
+                  [&] { return Understand(prompt); });
 }
 
 TEST_F(Differentiable, GradientsOfTheActionExpert) {
   parameters_.Train(IsActionWeight);
   const Scene scene;
-  for (const char* name :
-       {"bev_encoder_proj.weight", "target_point_encoder.mlp.4.weight", "route_queries.weight",
-        "language_model.model.layers.0.self_attn.q_proj_mot_gen.weight",
-        "language_model.model.layers.1.self_attn.k_norm_mot_gen.weight",
-
-        "language_model.model.layers.3.mlp_mot_gen.up_proj.weight",
-        "language_model.model.norm_mot_gen.weight", "route_head.mlp.0.weight",
-        "velocity_head.0.weight"}) {
-    ExpectGradient(name, [&] { return Act(scene); });
-  }
+  // Of the trunks only the last stage: further down the kinks of the activations spoil finite
+  // differences.
+  ExpectGradients(
+      {"bev_encoder_proj.weight", "target_point_encoder.mlp.4.weight", "route_queries.weight",
+       "language_model.model.layers.0.self_attn.q_proj_mot_gen.weight",
+       "language_model.model.layers.1.self_attn.k_norm_mot_gen.weight",
+       "language_model.model.layers.3.mlp_mot_gen.up_proj.weight",
+       "language_model.model.norm_mot_gen.weight", "route_head.mlp.0.weight",
+       "velocity_head.0.weight", "bev_encoder.lidar_encoder.s4.b1.conv3.conv.weight",
+       "bev_encoder.lidar_encoder.s4.b1.conv3.bn.weight",
+       "bev_encoder.transformers.3.blocks.0.attn.value.weight",
+       "bev_encoder.img_channel_to_lidar.3.weight"},
+      [&] { return Act(scene); });
 }
 
-// Of the last stages: further down the kinks of the activations spoil finite differences.
-TEST_F(Differentiable, GradientsOfTheBevEncoder) {
+TEST_F(Differentiable, GradientsUnderBatchStatistics) {
   parameters_.Train(IsActionWeight);
   const Scene scene;
-  for (const char* name : {"bev_encoder.lidar_encoder.s4.b1.conv3.conv.weight",
-                           "bev_encoder.lidar_encoder.s4.b1.conv3.bn.weight",
-                           "bev_encoder.transformers.3.blocks.0.attn.value.weight",
-                           "bev_encoder.img_channel_to_lidar.3.weight"}) {
-    ExpectGradient(name, [&] { return Act(scene); });
-  }
-  ExpectGradient("bev_encoder.lidar_encoder.s4.b1.conv3.bn.bias",
-                 [&] { return Act(scene, /*batch_statistics=*/true); });
+  ExpectGradients({"bev_encoder.lidar_encoder.s4.b1.conv3.bn.bias"},
+                  [&] { return Act(scene, /*batch_statistics=*/true); });
 }
 
 TEST_F(Differentiable, BatchStatisticsMoveTheStoredOnes) {

@@ -1,5 +1,5 @@
-// A small dataset in the format of docs/training.md, made from a seed: vehicles that drive straight
-// and fast, or stop, as the colour of the picture and the LiDAR say.
+// A small dataset in the format of docs/training-data.md, made from a seed: vehicles that drive
+// straight and fast, or stop, as the colour of the picture and the LiDAR say.
 #pragma once
 
 #include <cstdint>
