@@ -219,7 +219,7 @@ absl::Status ContextSubscriber::ServeOneAttachment() {
       stub_->SubscribeContexts(call.get(), request);
   v1::SubscribeContextsResponse message;
   while (stream->Read(&message)) Take(message);
-  const absl::Status why = rpc::FromGrpcStatus(stream->Finish());
+  absl::Status why = rpc::FromGrpcStatus(stream->Finish());
   reader_.Abort();
   skipping_ = false;
   const std::lock_guard lock(mutex_);
