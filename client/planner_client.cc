@@ -92,7 +92,9 @@ Request PlannerSession::Written() const {
 // know the session has been restarted, or lost it to another: it adopts it.
 bool PlannerSession::MustFollow(const grpc::Status& status) {
   if (order_.size() < 2) return false;
-  const bool away = status.error_code() == grpc::UNAVAILABLE;
+  // CANCELLED, which nobody here asked for: the call reached a server in the instant of its end.
+  const bool away =
+      status.error_code() == grpc::UNAVAILABLE || status.error_code() == grpc::CANCELLED;
   if (away) place_ = (place_ + 1) % order_.size();
   return away || status.error_code() == grpc::NOT_FOUND;
 }
@@ -108,8 +110,7 @@ grpc::Status PlannerSession::Follow(const grpc::ClientContext& call) {
   v1::OpenSessionResponse response;
   grpc::Status status = stub().OpenSession(&context, request, &response);
   if (!status.ok()) {
-    MustFollow(status);
-    return status;
+    return MustFollow(status) ? grpc::Status(grpc::UNAVAILABLE, status.error_message()) : status;
   }
   opened_ = std::move(response);
   sequence_ = 0;
@@ -150,7 +151,7 @@ absl::Status PlannerSession::Open(const std::string& resume_token) {
         const grpc::Status attempt = stub().OpenSession(context, request, &opened_);
         const bool away = attempt.error_code() == grpc::UNAVAILABLE;
         perhaps_opened = perhaps_opened || away;
-        if (away) place_ = (place_ + 1) % order_.size();
+        MustFollow(attempt);
         return attempt;
       });
   closed_ = !status.ok();
@@ -250,6 +251,11 @@ absl::StatusOr<std::unique_ptr<PlannerClient>> PlannerClient::Connect(const Opti
   AUTOMOT_ASSIGN_OR_RETURN(auto credentials, rpc::ChannelCredentialsFor(options.tls));
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxAnswerBytes);
+  if (addresses.size() > 1) {
+    // One that comes back shall be there for the next attempt of a call.
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
+  }
   auto shared = std::make_shared<PlannerSession::Shared>();
   shared->options = options;
   for (const std::string& address : addresses) {

@@ -66,11 +66,12 @@ def test_sessions_open_at_their_first_choice(client, servers):
             assert session.address == addresses[rendezvous_order(name, addresses)[0]]
 
 
-def test_plan_goes_on_at_the_next_replica_with_the_token(client, servers):
+@pytest.mark.parametrize("code", [GONE, grpc.StatusCode.CANCELLED])
+def test_plan_goes_on_at_the_next_replica_with_the_token(client, servers, code):
     session = client.open_session("car", SessionOptions(planning_rate_hz=7.0))
     home, other = home_and_other(session, servers)
     session.plan(observation())
-    home.planning.plan_failures.append(GONE)
+    home.planning.plan_failures.append(code)
     session.plan(observation())
     assert session.address == other.address
     assert (other.planning.opened.session, other.planning.opened.resume_token) == ("car", "token")

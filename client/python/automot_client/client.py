@@ -37,6 +37,13 @@ _CHANNEL_OPTIONS = (
 )
 
 
+# One of several replicas that comes back shall be there for the next attempt of a call.
+_REPLICA_OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 100),
+)
+
+
 class PlannerClient:
     """Connection to a planning service and, where an address is given, to a reasoning service.
 
@@ -62,7 +69,8 @@ class PlannerClient:
         self._addresses = list(planning_address)
         if not self._addresses:
             raise ValueError("planning_address is empty; at least one is needed")
-        self._channels = [_channel(address, credentials) for address in self._addresses]
+        options = _REPLICA_OPTIONS if len(self._addresses) > 1 else ()
+        self._channels = [_channel(address, credentials, options) for address in self._addresses]
         self._stubs = [
             planning_service_pb2_grpc.PlanningServiceStub(channel) for channel in self._channels
         ]
@@ -356,7 +364,12 @@ class PlanStream:
         self._responses.cancel()
 
 
-def _channel(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+def _channel(
+    address: str,
+    credentials: grpc.ChannelCredentials | None,
+    more: tuple[tuple[str, int], ...] = (),
+) -> grpc.Channel:
+    options = tuple((dict(_CHANNEL_OPTIONS) | dict(more)).items())
     if credentials is None:
-        return grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
-    return grpc.secure_channel(address, credentials, options=_CHANNEL_OPTIONS)
+        return grpc.insecure_channel(address, options=options)
+    return grpc.secure_channel(address, credentials, options=options)

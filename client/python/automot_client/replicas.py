@@ -15,6 +15,8 @@ _Result = TypeVar("_Result")
 MAX_ATTEMPTS = 4  # of a call, as the C++ client's RetryPolicy has it
 FIRST_DELAY_S = 0.05  # doubles
 _MASK = (1 << 64) - 1
+# CANCELLED, which nobody here asked for: the call reached a server in the instant of its end.
+_AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
 def _weight(key: str, replica: str) -> int:
@@ -110,7 +112,7 @@ class Route:
         """True where another attempt may help: at the next replica, or after adoption at this one."""
         if len(self._order) < 2:
             return False
-        if code is grpc.StatusCode.UNAVAILABLE:
+        if code in _AWAY:
             self._place = (self._place + 1) % len(self._order)
         elif code is not grpc.StatusCode.NOT_FOUND:
             return False

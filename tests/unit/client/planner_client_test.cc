@@ -319,6 +319,14 @@ TEST_F(ReplicasTest, PlanGoesOnAtTheNextReplicaWithTheToken) {
   EXPECT_THAT(other.sequences(), ElementsAre(1, 2)) << "it stays there";
 }
 
+TEST_F(ReplicasTest, CallThatAnEndingServerCancelledGoesOnAtTheNext) {
+  const auto session = Open();
+  ScriptedService& other = this->other(*session);
+  this->home(*session).ScriptPlans({{grpc::Status(grpc::CANCELLED, "")}});
+  EXPECT_TRUE(session->Plan(v1::Observation()).ok());
+  EXPECT_THAT(other.sequences(), ElementsAre(1));
+}
+
 TEST_F(ReplicasTest, ReplicaThatLostTheSessionAdoptsItAgain) {
   const auto session = Open();
   ScriptedService& home = this->home(*session);
