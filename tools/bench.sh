@@ -4,6 +4,7 @@
 #   tools/dev.sh bench                 list
 #   tools/dev.sh bench all [DIR]       run each, JSON into DIR (default out/bench)
 #   tools/dev.sh bench NAME [ARG...]   run build/release/bin/automot-bench-NAME
+#   tools/dev.sh bench peers [ARG...]  policy servers of others beside ours
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=tools/lib/environment.sh
@@ -56,6 +57,17 @@ run_context() {
   fi
 }
 
+# run_peers [ARG...]: policy servers of others beside ours (tests/benchmark/peers/README.md).
+run_peers() {
+  local environment
+  provenance "bench peers $*"
+  environment=$(python_environment bench-peers "$ROOT/tools/requirements/bench-peers.txt")
+  install_client "$environment"
+  PYTHONDONTWRITEBYTECODE=1 "$environment/bin/python" "$ROOT/tests/benchmark/peers/peers.py" --bin-dir "$BIN" \
+    --commit "$(git -C "$ROOT" describe --always --dirty)" \
+    --machine "$(awk -F': ' '/model name/ {print $2; exit}' /proc/cpuinfo), $(nproc) cores" "$@"
+}
+
 run_one() {
   local name=$1 eager
   shift
@@ -79,12 +91,13 @@ run_one() {
 case "${1:-}" in
   "")
     echo "tools/dev.sh bench all | NAME [ARG...], where NAME is one of:"
-    names | sed 's/^/  /'
+    { names && echo peers; } | sed 's/^/  /'
     ;;
   all)
     out=${2:-$ROOT/out/bench}
     mkdir -p "$out"
     for name in $(names); do run_one "$name" --json "$out/$name.json"; done
     ;;
+  peers) run_peers "${@:2}" ;;
   *) run_one "$@" ;;
 esac

@@ -1,6 +1,7 @@
 #include "common/rpc/address.h"
 
 #include <arpa/inet.h>
+#include <sys/un.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -11,6 +12,7 @@ namespace {
 
 constexpr std::string_view kUnix = "unix:";
 constexpr std::string_view kDns = "dns:///";
+constexpr std::size_t kSocketPathBytes = sizeof(sockaddr_un::sun_path);  // with the closing zero
 
 absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -41,7 +43,12 @@ bool IsLoopback(std::string_view address) {
 }
 
 absl::Status ValidateAddress(std::string_view flag, std::string_view address) {
-  if (StartsWith(address, kUnix) && address.size() > kUnix.size()) return absl::OkStatus();
+  if (const std::string path = SocketPath(address); !path.empty()) {
+    if (path.size() < kSocketPathBytes) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(View(flag), " is '", View(address),
+                                                   "'; the path of a Unix socket has at most ",
+                                                   kSocketPathBytes - 1, " bytes"));
+  }
   const std::string_view rest = WithoutScheme(address);
   const size_t colon = rest.rfind(':');
   int port = -1;
@@ -60,6 +67,13 @@ absl::Status ValidateAddress(std::string_view flag, std::string_view address) {
 std::string WithPort(std::string_view address, int port) {
   if (StartsWith(address, kUnix)) return std::string(address);
   return absl::StrCat(View(HostOf(address)), ":", port);
+}
+
+std::string SocketPath(std::string_view address) {
+  if (!StartsWith(address, kUnix)) return {};
+  address.remove_prefix(kUnix.size());
+  if (StartsWith(address, "///")) address.remove_prefix(2);
+  return std::string(address);
 }
 
 }  // namespace automot::rpc

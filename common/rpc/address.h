@@ -12,10 +12,13 @@ namespace automot::rpc {
 bool IsLoopback(std::string_view address);
 
 // INVALID_ARGUMENT naming `flag` unless `address` has one of the three forms with a port of 0 ..
-// 65535.
+// 65535, or with a socket path that fits sockaddr_un.
 absl::Status ValidateAddress(std::string_view flag, std::string_view address);
 
 // Replaces the port by `port`; a Unix socket has none and is returned as it is.
 std::string WithPort(std::string_view address, int port);
+
+// File of `unix:PATH` or `unix:///PATH`; empty for the other forms.
+std::string SocketPath(std::string_view address);
 
 }  // namespace automot::rpc

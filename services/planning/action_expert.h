@@ -55,9 +55,11 @@ struct ActionExpertInfo {
   std::string target_point_rule;
   bool weights_trained = false;
   int bev_channels = 0;
-  int crop_rows = 0;                       // top rows of the camera that the BEV encoder reads
-  int camera_width = 0;                    // camera width that the BEV encoder was made for
-  int camera_height = 0;                   // and height, before the crop
+  int crop_rows = 0;      // top rows of the camera that the BEV encoder reads
+  int camera_width = 0;   // camera width that the BEV encoder was made for
+  int camera_height = 0;  // and height, before the crop
+  // The encoder learnt from JPEG pictures: others get JPEG's artefacts before it sees them.
+  bool learnt_from_jpeg = true;
   double camera_fov_deg = 110.0;           // horizontal, of that camera
   double rear_axle_behind_origin_m = 1.4;  // of the vehicle that it drove: the ego frame's origin
   lidar::HistogramOptions lidar_histogram;

@@ -65,7 +65,7 @@ absl::Status ObservationIngest::PrepareCamera(const Observation& observation,
     return absl::OkStatus();
   }
   draft->bev_camera = newest;
-  if (!newest.was_jpeg) {
+  if (!newest.was_jpeg && model.learnt_from_jpeg) {
     AUTOMOT_ASSIGN_OR_RETURN(RgbImage lossy, image::JpegRoundTrip(*newest.image));
     draft->bev_camera.image = std::make_shared<const RgbImage>(std::move(lossy));
   }

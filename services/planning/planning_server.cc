@@ -10,6 +10,7 @@
 #include "automot/v1/planning_service.grpc.pb.h"
 #include "common/rpc/address.h"
 #include "common/rpc/client_identity.h"
+#include "common/rpc/listen.h"
 #include "common/rpc/status_conversion.h"
 #include "common/status/status_macros.h"
 #include "services/planning/handlers/context_handlers.h"
@@ -148,16 +149,12 @@ absl::StatusOr<std::unique_ptr<PlanningServer>> PlanningServer::Start(
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort(options.address, credentials, &port);
   builder.RegisterService(server->service_.get());
   if (extension != nullptr) builder.RegisterService(extension->service());
   rpc::ApplyLimits(options.limits, &builder);
-  server->server_ = builder.BuildAndStart();
-  if (server->server_ == nullptr) {
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", options.address));
-  }
-  server->address_ = rpc::WithPort(options.address, port);
+  AUTOMOT_ASSIGN_OR_RETURN(auto listening, rpc::Listen(options.address, credentials, &builder));
+  server->server_ = std::move(listening.server);
+  server->address_ = std::move(listening.address);
   auto* health = server->server_->GetHealthCheckService();
   health->SetServingStatus(true);
   health->SetServingStatus("automot.v1.PlanningService", true);

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "automot/v1/reasoning_service.grpc.pb.h"
 #include "common/rpc/address.h"
+#include "common/rpc/listen.h"
 #include "common/rpc/snapshot_transport.h"
 #include "common/rpc/status_conversion.h"
 #include "common/status/status_macros.h"
@@ -170,18 +171,14 @@ absl::Status ReasoningServer::Listen() {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort(options_.address, credentials, &port);
   builder.RegisterService(service_.get());
   rpc::ApplyLimits(options_.connections, &builder);
   for (const rpc::IntegerArgument& argument : rpc::SnapshotTransportArguments()) {
     builder.AddChannelArgument(argument.name, argument.value);
   }
-  server_ = builder.BuildAndStart();
-  if (server_ == nullptr) {
-    return absl::UnavailableError(absl::StrCat("--address: cannot listen on ", options_.address));
-  }
-  address_ = rpc::WithPort(options_.address, port);
+  AUTOMOT_ASSIGN_OR_RETURN(auto listening, rpc::Listen(options_.address, credentials, &builder));
+  server_ = std::move(listening.server);
+  address_ = std::move(listening.address);
   health_->Bind(server_->GetHealthCheckService());
   engine_->NotifyWhenReady(
       [health = health_](const absl::Status& status) { health->SetReady(status.ok()); });

@@ -60,6 +60,37 @@ def test_plan_carries_the_observation_and_returns_plain_values(client, server):
     assert server.planning.closed == [77]
 
 
+def test_a_feature_and_a_histogram_reach_the_wire_with_their_shapes(client, server):
+    bev = np.arange(2 * 64, dtype=np.float32).reshape(2, 8, 8)
+    counts = np.full((256, 256), 5, np.uint8)
+    sent = dataclasses.replace(observation(), bev_feature=bev, lidar_histogram=counts)
+    with client.open_session("car-1", SessionOptions()) as session:
+        session.plan(sent)
+    message = server.planning.plans[-1].observation
+    assert message.bev_feature.channels == 2
+    assert np.frombuffer(message.bev_feature.values, "<f4").tolist() == list(range(128))
+    assert message.lidar.histogram.counts == counts.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"bev_feature": np.zeros((2, 64))}, "bev_feature"),
+        ({"lidar_histogram": np.zeros((128, 256), np.uint8)}, "lidar_histogram"),
+        (
+            {"lidar_histogram": np.zeros((256, 256)), "lidar_points": np.zeros((0, 3))},
+            "lidar_points and lidar_histogram",
+        ),
+    ],
+)
+def test_arrays_of_other_shapes_are_refused_by_name(client, change, field):
+    with (
+        client.open_session("car-1", SessionOptions()) as session,
+        pytest.raises(ValueError, match=field),
+    ):
+        session.plan(dataclasses.replace(observation(), **change))
+
+
 def test_no_lidar_and_an_empty_sweep_differ_on_the_wire(client, server):
     with client.open_session("car", SessionOptions()) as session:
         session.plan(observation(lidar=None))

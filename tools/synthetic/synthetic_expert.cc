@@ -33,6 +33,7 @@ planning::ActionExpertInfo InfoOf(const SyntheticExpertOptions& options) {
   info.camera_width = options.camera_width;
   info.camera_height = options.camera_height;
   info.crop_rows = std::max(1, options.camera_height * 3 / 4);
+  info.learnt_from_jpeg = options.jpeg_artefacts;
   info.usual_context_bytes = options.context_bytes;
   return info;
 }

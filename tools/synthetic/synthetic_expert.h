@@ -16,7 +16,9 @@ struct SyntheticExpertOptions {
   // What each further vehicle of a batch adds; absent: as long as a tick, so that batches save
   // nothing.
   std::optional<absl::Duration> further;
-  bool spin = false;       // true: burns the processor meanwhile; false: waits on a timer
+  bool spin = false;  // true: burns the processor meanwhile; false: waits on a timer
+  // Raw pictures get JPEG's artefacts before the expert sees them, as a trained one wants.
+  bool jpeg_artefacts = true;
   int bev_channels = 756;  // 189 KiB of float32
   int camera_width = 1024;
   int camera_height = 512;

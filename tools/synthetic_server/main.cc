@@ -4,6 +4,7 @@
 #include "common/metrics/metrics_server.h"
 #include "common/metrics/process_metrics.h"
 #include "common/rpc/server_limits.h"
+#include "common/rpc/snapshot_transport.h"
 #include "common/runtime/announce.h"
 #include "common/runtime/program_exit.h"
 #include "common/runtime/termination.h"
@@ -72,6 +73,7 @@ absl::Status Serve(const synthetic::SyntheticServerFlags& flags,
 }  // namespace
 
 int main(int argc, char** argv) {
+  rpc::PrepareProcessForSnapshots();
   rpc::RaiseFileLimit();
   TerminationSignals signals;
   egodriver::EgodriverFlags egodriver_flags;

@@ -42,6 +42,8 @@ void AddExpertFlags(CLI::App& app, SyntheticExpertOptions& expert, Durations& du
   app.add_option("--camera-height", expert.camera_height, "Pictures that are taken, pixels")
       ->check(CLI::Range(8, 4096))
       ->capture_default_str();
+  app.add_flag("!--plain-pictures", expert.jpeg_artefacts,
+               "Raw pictures reach the expert as they were sent, without JPEG's artefacts");
   app.add_option("--bev-channels", expert.bev_channels,
                  "Channels of the BEV features that are taken; 756 make 189 KiB")
       ->check(CLI::Range(1, 65536))

@@ -28,15 +28,13 @@ def observation_to_proto(observation: Observation) -> observation_pb2.Observatio
         if frame.raw_size is not None:
             picture.encoding = observation_pb2.IMAGE_ENCODING_RAW_RGB
             picture.width, picture.height = frame.raw_size
-    if observation.lidar_points is not None:
-        points = np.ascontiguousarray(observation.lidar_points, dtype="<f4")
-        if points.ndim != 2 or points.shape[1] != 3:
-            raise ValueError(f"lidar_points: shape {points.shape}, want [points, 3]")
-        message.lidar.points.SetInParent()  # An empty sweep is "saw nothing", not "no LiDAR".
-        message.lidar.points.xyz = points.tobytes()
-        message.lidar.half_sweep = observation.lidar_half_sweep
-        if observation.lidar_capture_time_us is not None:
-            message.lidar.capture_time_us = observation.lidar_capture_time_us
+    _add_lidar(observation, message)
+    if observation.bev_feature is not None:
+        values = np.ascontiguousarray(observation.bev_feature, dtype="<f4")
+        if values.ndim != 3 or values.shape[1:] != (8, 8):
+            raise ValueError(f"bev_feature: shape {values.shape}, want [channels, 8, 8]")
+        message.bev_feature.values = values.tobytes()
+        message.bev_feature.channels = values.shape[0]
     ego = message.ego_state
     ego.speed_mps = observation.speed_mps
     if observation.pose is not None:
@@ -51,6 +49,27 @@ def observation_to_proto(observation: Observation) -> observation_pb2.Observatio
     ):
         point.x, point.y = float(values[0]), float(values[1])
     return message
+
+
+def _add_lidar(observation: Observation, message: observation_pb2.Observation) -> None:
+    if observation.lidar_points is not None and observation.lidar_histogram is not None:
+        raise ValueError("lidar_points and lidar_histogram: give one of them")
+    if observation.lidar_points is not None:
+        points = np.ascontiguousarray(observation.lidar_points, dtype="<f4")
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise ValueError(f"lidar_points: shape {points.shape}, want [points, 3]")
+        message.lidar.points.SetInParent()  # An empty sweep is "saw nothing", not "no LiDAR".
+        message.lidar.points.xyz = points.tobytes()
+    elif observation.lidar_histogram is not None:
+        counts = np.ascontiguousarray(observation.lidar_histogram, dtype=np.uint8)
+        if counts.shape != (256, 256):
+            raise ValueError(f"lidar_histogram: shape {counts.shape}, want [256, 256]")
+        message.lidar.histogram.counts = counts.tobytes()
+    else:
+        return
+    message.lidar.half_sweep = observation.lidar_half_sweep
+    if observation.lidar_capture_time_us is not None:
+        message.lidar.capture_time_us = observation.lidar_capture_time_us
 
 
 def snapshot_ref(message: context_snapshot_pb2.SnapshotId) -> SnapshotRef:

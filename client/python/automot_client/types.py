@@ -53,6 +53,8 @@ class Observation:
 
     lidar_points: `[points, 3]` float32, ego frame, metres, or None when there is no LiDAR.
     lidar_half_sweep: the points are half a rotation; the server adds the previous half by the poses.
+    lidar_histogram: `[256, 256]` uint8 counts of a whole sweep, rows y and columns x, in place of points.
+    bev_feature: `[channels, 8, 8]` float32, in place of camera and LiDAR for the action expert.
     target_points: `[2, 2]` float64, ego frame, metres: current and next.
     """
 
@@ -66,6 +68,8 @@ class Observation:
     lidar_points: np.ndarray | None = None
     lidar_capture_time_us: int | None = None
     lidar_half_sweep: bool = False
+    lidar_histogram: np.ndarray | None = None
+    bev_feature: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -49,5 +49,17 @@ TEST(AddressTest, PickedPortTakesThePlaceOfZero) {
   EXPECT_EQ(WithPort("unix:/run/a.sock", 1234), "unix:/run/a.sock");
 }
 
+TEST(AddressTest, SocketsHaveAPathThatTheKernelTakes) {
+  EXPECT_EQ(SocketPath("unix:/run/a.sock"), "/run/a.sock");
+  EXPECT_EQ(SocketPath("unix:///run/a.sock"), "/run/a.sock");
+  EXPECT_EQ(SocketPath("unix:a.sock"), "a.sock");
+  EXPECT_EQ(SocketPath("127.0.0.1:0"), "");
+  EXPECT_TRUE(ValidateAddress("--address", absl::StrCat("unix:", std::string(107, 'a'))).ok());
+  const absl::Status status =
+      ValidateAddress("--address", absl::StrCat("unix:", std::string(108, 'a')));
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("at most 107 bytes"));
+}
+
 }  // namespace
 }  // namespace automot::rpc

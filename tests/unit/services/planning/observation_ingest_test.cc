@@ -220,6 +220,14 @@ TEST_F(ObservationIngestTest, AFrameThatWasNoJpegPassesTheRoundTripOnce) {
   EXPECT_EQ(jpeg->slow->frames[0]->image, jpeg->camera.image);
 }
 
+TEST_F(ObservationIngestTest, AnExpertThatDidNotLearnFromJpegSeesTheFrameAsItWasSent) {
+  ActionExpertInfo model = expert_.info();
+  model.learnt_from_jpeg = false;
+  Observation seen = SeenAt(0);
+  seen.camera_frames[0].was_jpeg = false;
+  EXPECT_EQ(ingest_.Take(seen, model, 7, 3, 1)->camera.image, seen.camera_frames[0].image);
+}
+
 TEST_F(ObservationIngestTest, TheSlowObservationIsNamedAndComplete) {
   Observation seen = SeenAt(50'000);
   seen.camera_frames = {FrameAt(0), FrameAt(50'000)};

@@ -1,0 +1,29 @@
+// Starts a gRPC server on an address of the flags. A Unix socket belongs to its owner alone.
+#pragma once
+
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace automot::rpc {
+
+struct Listening {
+  std::unique_ptr<grpc::Server> server;
+  std::string address;  // with the port that was picked where the flag says 0
+};
+
+// Adds `address` to the builder and starts it. UNAVAILABLE where nothing can listen there.
+// A Unix socket gets mode 0600: who may connect is who may act as the user. A socket file that
+// nobody listens on any more is replaced; one that somebody listens on, and any other file, is left
+// and refused. The file goes when the server does. Call it while starting up: it sets the process's
+// umask for a moment.
+absl::StatusOr<Listening> Listen(const std::string& address,
+                                 const std::shared_ptr<grpc::ServerCredentials>& credentials,
+                                 grpc::ServerBuilder* builder);
+
+}  // namespace automot::rpc
