@@ -14,8 +14,9 @@ at::Tensor ChannelsLast(const at::Tensor& weight) {
   return weight.defined() ? weight.contiguous(at::MemoryFormat::ChannelsLast) : weight;
 }
 
-// A 1x1 convolution as a product of matrices. oneDNN's AVX-512 kernel for the weight gradient of such
-// convolutions was seen to crash on the few channels of small trunks; training has no use for it.
+// A 1x1 convolution as a product of matrices. oneDNN's AVX-512 kernel for the weight gradient of
+// such convolutions was seen to crash on the few channels of small trunks; training has no use for
+// it.
 at::Tensor Pointwise(const Convolution& convolution, const at::Tensor& x) {
   const int64_t stride = convolution.stride;
   const at::Tensor seen = stride == 1 ? x : x.slice(2, 0, {}, stride).slice(3, 0, {}, stride);
