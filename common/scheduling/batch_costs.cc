@@ -5,7 +5,6 @@
 namespace automot {
 namespace {
 
-constexpr double kFall = 0.1;  // of the way to a shorter time, per run
 // A larger batch makes each of its members wait for the others: it must save this much per item.
 constexpr double kWorthwhile = 0.95;
 
@@ -14,16 +13,19 @@ constexpr double kWorthwhile = 0.95;
 BatchCosts::BatchCosts(int max_batch) : max_batch_(std::clamp(max_batch, 1, kLargestBatch)) {}
 
 void BatchCosts::Observe(int batch, absl::Duration took) {
-  std::atomic<int64_t>& cost = costs_ns_.at(static_cast<std::size_t>(batch - 1));
-  const int64_t before = cost.load(std::memory_order_relaxed);
-  const int64_t now = std::max<int64_t>(1, absl::ToInt64Nanoseconds(took));
-  const double fallen = kFall * static_cast<double>(now - before);
-  cost.store(now > before ? now : before + static_cast<int64_t>(fallen), std::memory_order_relaxed);
+  Runs& runs = runs_.at(static_cast<std::size_t>(batch - 1));
+  runs.last_ns.at(runs.seen++ % kWindow) = std::max<int64_t>(1, absl::ToInt64Nanoseconds(took));
+  int64_t longest = 0, second = 0;
+  for (const int64_t ns : runs.last_ns) {
+    second = std::max(second, std::min(ns, longest));
+    longest = std::max(longest, ns);
+  }
+  runs.cost_ns.store(runs.seen < kFew ? longest : second, std::memory_order_relaxed);
 }
 
 absl::Duration BatchCosts::Cost(int batch) const {
   return absl::Nanoseconds(
-      costs_ns_.at(static_cast<std::size_t>(batch - 1)).load(std::memory_order_relaxed));
+      runs_.at(static_cast<std::size_t>(batch - 1)).cost_ns.load(std::memory_order_relaxed));
 }
 
 absl::Duration BatchCosts::BestCost() const {

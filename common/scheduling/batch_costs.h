@@ -26,7 +26,9 @@ class BatchCosts {
   void Observe(int batch, absl::Duration took);
 
   int max_batch() const { return max_batch_; }
-  // Longest time to expect of a run: rises at once, falls slowly. Zero where none was seen.
+  // Longest time to expect of a run: of the last kWindow runs the second longest, so that one run
+  // which the machine held up does not count. The longest while there are few; zero before the
+  // first.
   absl::Duration Cost(int batch) const;
   // Least time per item over all sizes seen. Zero where none was.
   absl::Duration BestCost() const;
@@ -39,8 +41,16 @@ class BatchCosts {
   int Choose(int waiting, absl::Duration slack) const;
 
  private:
+  static constexpr std::size_t kWindow = 32, kFew = 8;
+  // Of one size.
+  struct Runs {
+    std::array<int64_t, kWindow> last_ns{};  // the writer's
+    std::size_t seen = 0;                    // the writer's
+    std::atomic<int64_t> cost_ns{0};
+  };
+
   const int max_batch_;
-  std::array<std::atomic<int64_t>, kLargestBatch> costs_ns_{};  // [batch - 1]
+  std::array<Runs, kLargestBatch> runs_{};  // [batch - 1]
 };
 
 }  // namespace automot

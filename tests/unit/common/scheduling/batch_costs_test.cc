@@ -58,13 +58,17 @@ TEST(BatchCosts, TimeForManyIsThatOfTheBestRuns) {
   EXPECT_EQ(BatchCosts(4).TimeFor(7), absl::ZeroDuration()) << "nothing is known";
 }
 
-TEST(BatchCosts, CostsRiseAtOnceAndFallSlowly) {
+TEST(BatchCosts, OneRunThatWasHeldUpDoesNotCountAndTwoDo) {
   BatchCosts batching(1);
   batching.Observe(1, absl::Milliseconds(100));
   batching.Observe(1, absl::Milliseconds(300));
-  EXPECT_EQ(batching.Cost(1), absl::Milliseconds(300));
-  batching.Observe(1, absl::Milliseconds(100));
-  EXPECT_EQ(batching.Cost(1), absl::Milliseconds(280));
+  EXPECT_EQ(batching.Cost(1), absl::Milliseconds(300)) << "few runs are known";
+  for (int i = 0; i < 10; ++i) batching.Observe(1, absl::Milliseconds(100));
+  EXPECT_EQ(batching.Cost(1), absl::Milliseconds(100));
+  batching.Observe(1, absl::Milliseconds(250));
+  EXPECT_EQ(batching.Cost(1), absl::Milliseconds(250));
+  for (int i = 0; i < 32; ++i) batching.Observe(1, absl::Milliseconds(90));
+  EXPECT_EQ(batching.Cost(1), absl::Milliseconds(90)) << "all else is forgotten";
 }
 
 }  // namespace
