@@ -56,20 +56,12 @@ class DrivingOwner final : public context::SnapshotReceiver {
   // went down is attached again at the same pace: without one, attempts that fail at once would
   // keep the channel's thread from the very connection that they wait for.
   bool WaitForSnapshots(uint64_t count) {
-    for (int i = 0; i < 6000; ++i) {
-      bool attach = false;
-      {
-        std::unique_lock lock(mutex_);
-        if (changed_.wait_for(lock, std::chrono::milliseconds(5),
-                              [&] { return published_ >= count; })) {
-          return true;
-        }
-        attach = std::exchange(attach_wanted_, false);
-      }
-      if (attach) AttachNext();
-      SubmitNext();
-    }
-    return false;
+    return DriveUntil([&] { return published_ >= count; });
+  }
+  // The same for one of a later epoch: what was on its way when a connection was cut may still
+  // come, and counts as published.
+  bool WaitForSnapshotAfter(uint64_t epoch) {
+    return DriveUntil([&] { return newest_epoch_ > epoch; });
   }
   uint64_t published() const {
     const std::lock_guard lock(mutex_);
@@ -100,6 +92,7 @@ class DrivingOwner final : public context::SnapshotReceiver {
     {
       const std::lock_guard lock(mutex_);
       ++(taken ? published_ : rejected_);
+      if (taken) newest_epoch_ = header.id.epoch;
       changed_.notify_all();
     }
     SubmitNext();
@@ -118,6 +111,21 @@ class DrivingOwner final : public context::SnapshotReceiver {
   }
 
  private:
+  // `condition` is looked at under the lock.
+  bool DriveUntil(const std::function<bool()>& condition) {
+    for (int i = 0; i < 6000; ++i) {
+      bool attach = false;
+      {
+        std::unique_lock lock(mutex_);
+        if (changed_.wait_for(lock, std::chrono::milliseconds(5), condition)) return true;
+        attach = std::exchange(attach_wanted_, false);
+      }
+      if (attach) AttachNext();
+      SubmitNext();
+    }
+    return false;
+  }
+
   void AttachNext() {
     context::AttachRequest request{
         .session = kSession, .episode = 1, .session_name = "car", .model_revision = revision_};
@@ -162,7 +170,7 @@ class DrivingOwner final : public context::SnapshotReceiver {
   context::SnapshotChannel* channel_ = nullptr;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  uint64_t epoch_ = 0, published_ = 0, rejected_ = 0;
+  uint64_t epoch_ = 0, newest_epoch_ = 0, published_ = 0, rejected_ = 0;
   SessionTimeUs time_us_ = 0;
   bool attach_wanted_ = false;
   std::string trace_;

@@ -167,10 +167,9 @@ TEST_P(ReasoningProcessTest, LongProcessesKilledAtRandomBytesCostNoReadAndTheSes
     const auto started = RecoveryTimes::Clock::now();
     program = std::make_unique<Program>(Arguments("127.0.0.1:0"));
     proxy_.Serve(AddressOf(*program));
-    const uint64_t published = owner_.published();
     const auto listening = RecoveryTimes::Clock::now();
     proxy_.Restore();
-    ASSERT_TRUE(owner_.WaitForSnapshots(published + 1))
+    ASSERT_TRUE(owner_.WaitForSnapshotAfter(epoch))
         << "kill " << kill << "; " << owner_.Trace() << program->Errors();
     from_start.Add(started);
     from_listening.Add(listening);
