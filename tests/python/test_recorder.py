@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from automot_client.bridge.variation import Losses, SensorVariation
 from automot_client.dataset.episode_data import read_episode
 from automot_client.dataset.recorder import EpisodeJob, record_episode
 
-pytest.importorskip("metadrive")
+# Of each test, for a file without tests is an error.
+pytestmark = pytest.mark.skipif(find_spec("metadrive") is None, reason="MetaDrive is not here")
 
 
 def test_short_episode_is_whole_and_the_same_again(tmp_path: Path):
