@@ -46,11 +46,11 @@ def message(payload: bytes) -> bytes:
     return b"\0" + struct.pack(">I", len(payload)) + payload
 
 
-def readable(connection: socket.socket) -> bool:
-    """Something, or the end, is there to be read now."""
+def readable(connection: socket.socket, wait_ms: int = 0) -> bool:
+    """Something, or the end, is there to be read."""
     poll = select.poll()
     poll.register(connection, select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(poll.poll(wait_ms))
 
 
 class Attacker:

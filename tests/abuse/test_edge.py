@@ -79,7 +79,8 @@ def test_calls_and_streams_pass_unchanged(tmp_path: Path) -> None:
         ]
         stream = vehicle.stub.StreamPlans(iter(requests), timeout=service.PATIENCE_S)
         answered = [answer.sequence for answer in stream]
-        assert answered == [request.plan.sequence for request in requests]
+        # A newer plan of a vehicle may overtake an older one.
+        assert sorted(answered) == [request.plan.sequence for request in requests]
         with pytest.raises(grpc.RpcError) as refused:  # errors keep code and message
             vehicle.stub.CloseSession(
                 planning_service_pb2.CloseSessionRequest(session="car", lease=99),
