@@ -2,7 +2,6 @@
 // recorded one is done again by automot-replay.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
@@ -17,6 +16,7 @@
 #include "common/recording/record_file.h"
 #include "tests/integration/planning/process_fixture.h"
 #include "tests/support/run_program.h"
+#include "tests/support/test_folder.h"
 
 namespace automot {
 namespace {
@@ -49,14 +49,6 @@ class BusyMachine {
 
 class ReproducibleRunTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::temp_directory_path() /
-              (std::string(test->name()) + "-" + std::to_string(::getpid()));
-    std::filesystem::remove_all(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   static std::vector<std::string> Arguments(const std::vector<std::string>& more = {}) {
     std::vector<std::string> arguments =
         ProgramArguments({"--planning-address", "127.0.0.1:0", "--reasoning-address", "127.0.0.1:0",
@@ -107,7 +99,8 @@ class ReproducibleRunTest : public ::testing::Test {
   }
 
   static constexpr int kTicks = 40;
-  std::string folder_;
+  const support::TestFolder test_folder_;
+  const std::string folder_ = test_folder_.path();
 };
 
 TEST_F(ReproducibleRunTest, LockstepIsTheSameOnALoadedMachine) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,19 +9,13 @@
 #include <vector>
 
 #include "common/recording/record_file.h"
+#include "tests/support/test_folder.h"
 
 namespace automot::recording {
 
 class RecordingFolderTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::temp_directory_path() /
-              (std::string(test->name()) + "-" + std::to_string(::getpid()));
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
+  void SetUp() override { std::filesystem::create_directories(folder_); }
 
   std::string Path(const std::string& name) const { return folder_ / name; }
 
@@ -43,7 +36,8 @@ class RecordingFolderTest : public ::testing::Test {
     std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
   }
 
-  std::filesystem::path folder_;
+  const support::TestFolder test_folder_;
+  const std::filesystem::path folder_ = test_folder_.path();
 };
 
 // What a file's records are, and how they end.
