@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import math
 import sys
 import time
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from automot_client.bridge.splits import COLLECTED_SPLITS, seeds_of
+from automot_client.evaluation.statistics import wilson_interval
 
 _EXPECTED_EPISODE_S = 15.0
 
@@ -106,15 +106,6 @@ def summarise(drives: list[TeacherDrive]) -> dict[str, float | int | list[float]
         "route_completion_interval": np.quantile(drawn, (0.025, 0.975)).round(4).tolist(),
         "lateral_rms_m": round(float(np.mean([one.lateral_rms_m for one in drives])), 4),
     }
-
-
-def wilson_interval(hits: int, trials: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a rate."""
-    z, rate = 1.96, hits / trials
-    scale = 1.0 + z * z / trials
-    middle = (rate + z * z / (2 * trials)) / scale
-    half = z * math.sqrt(rate * (1.0 - rate) / trials + z * z / (4 * trials * trials)) / scale
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 if __name__ == "__main__":

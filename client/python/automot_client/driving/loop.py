@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from automot_client.bridge.projection import CameraModel
 from automot_client.bridge.world import TICK_S, EpisodeEnd, World, WorldState
 from automot_client.driving.faults import FaultEvent, Injector
 from automot_client.driving.planner_port import PlanFailed, PlannerPort
-from automot_client.driving.recording import RunRecorder, plan_record
+from automot_client.driving.recording import RunRecorder, tick_record
 from automot_client.driving.sensing import Sensors, observe
 from automot_client.types import Control, Observation, Plan
 
@@ -199,24 +198,16 @@ class ClosedLoop:
         error: str | None,
         wall_s: float,
     ) -> None:
-        record: dict[str, Any] = {
-            "tick": tick,
-            "time_us": state.time_us,
-            "wall_s": round(wall_s, 4),
-            "episode": state.episode,
-            "pose": [round(v, 4) for v in (state.pose.x, state.pose.y, state.pose.yaw)],
-            "speed_mps": round(state.speed_mps, 3),
-            "target_points": [[round(v, 3) for v in p] for p in state.target_points.tolist()],
-            "route_revision": state.route_revision,
-            "route_completion": round(state.route_completion, 4),
-            "lateral_error_m": round(state.lateral_error_m, 3),
-            "vehicles": [[round(v, 3) for v in _box_values(box)] for box in state.vehicles],
-            "frame": self._wants_frame(tick),
-            "applied": [self._control.steer, self._control.throttle, self._control.brake],
-            "latency_ms": round(latency_ms, 3),
-            "error": error,
-            "plan": plan_record(plan) if plan else None,
-        }
+        record = tick_record(
+            state,
+            plan,
+            self._control,
+            tick=tick,
+            wall_s=wall_s,
+            latency_ms=latency_ms,
+            error=error,
+            has_frame=self._wants_frame(tick),
+        )
         self._recorder.add_tick(record)
         self._recorder.add_refreshes(self._planner.take_refreshes())
 
@@ -232,7 +223,3 @@ class ClosedLoop:
                 route_length_m=self._world.route.length_m,
             )
         )
-
-
-def _box_values(box: Any) -> tuple[float, ...]:
-    return box.x, box.y, box.yaw, box.length, box.width, box.height

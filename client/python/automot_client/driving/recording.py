@@ -19,8 +19,9 @@ from typing import IO, Any
 import numpy as np
 
 from automot_client.bridge.road_map import RoadMap
+from automot_client.bridge.world import WorldState
 from automot_client.driving.planner_port import Refresh
-from automot_client.types import Plan
+from automot_client.types import Control, Plan
 
 LIDAR_CELL_M = 0.25
 _LIDAR_MIN_Z_M = 0.2
@@ -83,6 +84,42 @@ class RunRecorder:
             self.folder / "frames" / f"{tick:06d}.npy",
             (np.unique(cells, axis=0) + 0.5).astype(np.float16) * np.float16(LIDAR_CELL_M),
         )
+
+
+def tick_record(
+    state: WorldState,
+    plan: Plan | None,
+    applied: Control,
+    *,
+    tick: int,
+    wall_s: float,
+    latency_ms: float,
+    error: str | None,
+    has_frame: bool,
+) -> dict[str, Any]:
+    """The JSON form of a tick: the world before it, the answer, what was applied."""
+    pose = state.pose
+    return {
+        "tick": tick,
+        "time_us": state.time_us,
+        "wall_s": round(wall_s, 4),
+        "episode": state.episode,
+        "pose": [round(v, 4) for v in (pose.x, pose.y, pose.yaw)],
+        "speed_mps": round(state.speed_mps, 3),
+        "target_points": [[round(v, 3) for v in p] for p in state.target_points.tolist()],
+        "route_revision": state.route_revision,
+        "route_completion": round(state.route_completion, 4),
+        "lateral_error_m": round(state.lateral_error_m, 3),
+        "vehicles": [
+            [round(v, 3) for v in (b.x, b.y, b.yaw, b.length, b.width, b.height)]
+            for b in state.vehicles
+        ],
+        "frame": has_frame,
+        "applied": [applied.steer, applied.throttle, applied.brake],
+        "latency_ms": round(latency_ms, 3),
+        "error": error,
+        "plan": plan_record(plan) if plan else None,
+    }
 
 
 def plan_record(plan: Plan) -> dict[str, Any]:

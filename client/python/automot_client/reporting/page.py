@@ -146,8 +146,8 @@ def _chaos(summary: dict[str, Any]) -> str:
     chaos = summary["chaos"]
     if not chaos:
         return ""
-    injected = _table(("Injected", "Faults"), _rows(chaos["injected"]))
-    refused = _table(("Refused by the planner", "Snapshots"), _rows(chaos["refused"]))
+    injected = table(("Injected", "Faults"), _rows(chaos["injected"]))
+    refused = table(("Refused by the planner", "Snapshots"), _rows(chaos["refused"]))
     return (
         f'<p class="fault-note">Chaos on the snapshot path, seed {chaos["seed"]}: '
         f"{summary['plans_failed']} plans failed.</p>{injected}{refused}"
@@ -172,7 +172,7 @@ def _reasons(summary: dict[str, Any]) -> str:
     rows = [("plain answers", answered - summary["plans_flagged"])]
     rows += list(summary["reasons"].items())
     rows += [("no answer", summary["plans_failed"])]
-    return _table(
+    return table(
         ("Reason", "Plans", "Share"),
         [(name, str(count), _percent(count / max(summary["ticks"], 1), 1)) for name, count in rows],
     )
@@ -189,7 +189,7 @@ def _stages(record: RunRecord) -> str:
         rows.append(
             (name.replace("_", " "), *(_number(numbers[k], "ms") for k in ("p50", "p99", "max")))
         )
-    return _table(("Stage (server)", "p50", "p99", "max"), rows) if rows else ""
+    return table(("Stage (server)", "p50", "p99", "max"), rows) if rows else ""
 
 
 def _episodes(record: RunRecord) -> str:
@@ -205,7 +205,7 @@ def _episodes(record: RunRecord) -> str:
         )
         for episode in record.run["episodes"]
     ]
-    return _table(
+    return table(
         ("Episode", "Seed", "Begin, s", "Lasted, s", "End", "Route done", "Route, m"), rows
     )
 
@@ -230,10 +230,11 @@ def _setup(record: RunRecord, summary: dict[str, Any]) -> str:
             f"{summary['decisions_agree']} agree, {summary['decisions_disagree']} differ",
         ),
     ]
-    return _table(("Setting", "Value"), rows)
+    return table(("Setting", "Value"), rows)
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A plain table; cells are text."""
     top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
