@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from automot_client._generated.automot.v1 import session_pb2
 from automot_client.bridge.projection import CameraModel
 from automot_client.bridge.world import EpisodeEnd
 from automot_client.driving.planner_port import PlanFailed
@@ -123,6 +124,7 @@ def test_stale_context_is_driven_with_rather_than_fallen_back_from():
     stale = DriveSettings(staleness_s=2.0).session().to_proto()
     assert stale.simulated_latency_us == 2_000_000
     assert stale.hard_staleness_us >= stale.simulated_latency_us + 250_000
+    assert stale.on_no_context == session_pb2.ON_NO_CONTEXT_FALLBACK
     assert stale.soft_staleness_us <= stale.hard_staleness_us
     frozen = DriveSettings(context="frozen").session().to_proto()
     assert frozen.reasoning_rate_hz * 120.0 < 2.0 and frozen.hard_staleness_us >= 120_000_000

@@ -59,6 +59,8 @@ class DriveSettings:
         if self.staleness_s > 0.0:
             oldest = self.staleness_s + 1.0 / self.reasoning_rate_hz + 0.1
             common |= {"simulated_latency_s": self.staleness_s, "on_expired": "answer"}
+            # Nothing can come before that: the vehicle stands until it does.
+            common["on_no_context"] = "fallback"
             common |= {"soft_staleness_s": max(0.5, oldest), "hard_staleness_s": max(1.0, oldest)}
         return SessionOptions(reasoning_rate_hz=self.reasoning_rate_hz, **common)
 
