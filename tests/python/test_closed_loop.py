@@ -99,7 +99,7 @@ def test_time_is_announced_by_what_was_driven(capsys):
 def test_run_of_other_settings_is_refused(tmp_path):
     RunFolder(tmp_path).begin(DriveSettings())
     RunFolder(tmp_path).begin(DriveSettings())
-    with pytest.raises(ValueError, match="density 0.1, 0.2 is"):
+    with pytest.raises(ValueError, match=r"density 0\.1, 0\.2 is"):
         RunFolder(tmp_path).begin(DriveSettings(density=0.2))
 
 
