@@ -15,7 +15,7 @@ from automot_client._generated.automot.v1 import session_pb2
 from automot_client.bridge.projection import CameraModel
 from automot_client.bridge.world import EpisodeEnd
 from automot_client.driving.planner_port import PlanFailed
-from automot_client.driving.sensing import encode_jpeg
+from automot_client.driving.sensing import encode_jpeg, observe
 from automot_client.evaluate import main
 from automot_client.evaluation.closed_loop import announcement, evaluate
 from automot_client.evaluation.local_drivers import blind_route, straight_lines
@@ -136,7 +136,8 @@ def shown(mode: str, world: ScriptedWorld, ticks: int = 1, drop: float = 0.0) ->
     camera = CameraModel(32, 16)
     white = encode_jpeg(Image.new("RGB", (32, 16), (255, 255, 255)), 90)
     sensors = SensorFilter(mode, camera, drop, 5)
-    return [sensors.observe(world.state(), white, np.ones((3, 3))) for _ in range(ticks)]
+    seen = observe(world.state(), white, np.ones((3, 3)))
+    return [sensors.apply(seen) for _ in range(ticks)]
 
 
 @pytest.mark.parametrize("mode", SENSOR_MODES)

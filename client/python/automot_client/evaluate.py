@@ -10,6 +10,7 @@ import sys
 COMMANDS = {
     "closed-loop": "closed_loop",
     "compare": "compare",
+    "open-loop": "open_loop",
 }
 
 

@@ -13,7 +13,7 @@ from automot_client.bridge.projection import CameraModel
 from automot_client.bridge.world import TICK_S, EpisodeEnd, World, WorldState
 from automot_client.driving.planner_port import PlanFailed, PlannerPort, ServicePlanner
 from automot_client.driving.recording import tick_record
-from automot_client.driving.sensing import Sensors
+from automot_client.driving.sensing import Sensors, observe
 from automot_client.evaluation.comfort import comfort
 from automot_client.evaluation.local_drivers import LOCAL_DRIVERS
 from automot_client.evaluation.route_job import RouteJob
@@ -88,7 +88,7 @@ class RouteDrive:
         picture = self._sensors.picture(state) if self._senses else b""
         sweep = self._sensors.sweep(state) if self._senses else _NO_SWEEP
         self._states.append((state.speed_mps, state.yaw_rate_radps, state.lateral_error_m))
-        plan, latency_ms, error = self._plan(self._shown.observe(state, picture, sweep))
+        plan, latency_ms, error = self._plan(self._shown.apply(observe(state, picture, sweep)))
         end = self._world.step(self._control)
         if self._record:
             record = tick_record(

@@ -8,9 +8,8 @@ import numpy as np
 from PIL import Image
 
 from automot_client.bridge.projection import CameraModel
-from automot_client.bridge.world import WorldState
-from automot_client.driving.sensing import encode_jpeg, observe
-from automot_client.types import Observation
+from automot_client.driving.sensing import encode_jpeg
+from automot_client.types import CameraFrame, Observation
 
 # Whether the model is shown pictures, and sweeps.
 SENSOR_MODES = {
@@ -22,7 +21,7 @@ SENSOR_MODES = {
 
 
 class SensorFilter:
-    """Makes observations of a world state in one mode. Not safe for use by several threads.
+    """Takes from observations what a mode does not show. Not safe for use by several threads.
 
     A model without pictures is shown black ones. `drop_frames` is the chance that a picture is lost, drawn
     from the seed; the first of a route never is.
@@ -39,12 +38,14 @@ class SensorFilter:
         self._black = encode_jpeg(Image.new("RGB", (camera.width, camera.height)), 75)
         self._first = True
 
-    def observe(self, state: WorldState, picture: bytes, sweep: np.ndarray) -> Observation:
-        """The observation of a tick."""
+    def apply(self, observation: Observation) -> Observation:
+        """The observation without what is not shown."""
         lost = self._drawn.random() < self._drop and not self._first
         self._first = False
-        shown = picture if self._shows_pictures else self._black
-        observation = observe(state, None if lost else shown, sweep)
+        frames = observation.camera_frames
+        if not self._shows_pictures:
+            frames = tuple(CameraFrame(frame.capture_time_us, self._black) for frame in frames)
+        observation = dataclasses.replace(observation, camera_frames=() if lost else frames)
         if self._shows_sweeps:
             return observation
-        return dataclasses.replace(observation, lidar_points=None)
+        return dataclasses.replace(observation, lidar_points=None, lidar_histogram=None)
