@@ -11,6 +11,7 @@ COMMANDS = {
     "closed-loop": "closed_loop",
     "compare": "compare",
     "open-loop": "open_loop",
+    "understanding": "understanding",
 }
 
 
