@@ -12,6 +12,7 @@ COMMANDS = {
     "compare": "compare",
     "open-loop": "open_loop",
     "understanding": "understanding",
+    "study": "study",
 }
 
 
