@@ -67,6 +67,9 @@ inline constexpr MetricName kEpisodesTotal{"automot_episodes_total",
 inline constexpr MetricName kClientQuotaRefusalsTotal{
     "automot_client_quota_refusals_total",
     "Calls refused because their client had used up a quota, by quota."};
+inline constexpr MetricName kConnectionsRefusedTotal{
+    "automot_connections_refused_total",
+    "Connections to the planning port closed because there were as many as there may be."};
 
 // Planning: the link to the reasoning service.
 inline constexpr MetricName kLaneInfo{"automot_lane_info",

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/rpc/address.h"
@@ -60,22 +61,26 @@ absl::Status ClearSocket(const std::string& path) {
 
 absl::StatusOr<Listening> Listen(const std::string& address,
                                  const std::shared_ptr<grpc::ServerCredentials>& credentials,
-                                 grpc::ServerBuilder* builder) {
-  const std::string path = SocketPath(address);
-  if (!path.empty()) AUTOMOT_RETURN_IF_ERROR(ClearSocket(path));
-  int port = 0;
-  builder->AddListeningPort(address, credentials, &port);
+                                 grpc::ServerBuilder* builder, const ConnectionLimits& limits,
+                                 std::function<void()> on_refused) {
   Listening listening;
+  listening.address = address;
+  const std::string path = SocketPath(address);
   if (path.empty()) {
+    AUTOMOT_ASSIGN_OR_RETURN(listening.gate, ConnectionGate::Open(address, credentials, limits,
+                                                                  builder, std::move(on_refused)));
+    listening.address = listening.gate->address();
     listening.server = builder->BuildAndStart();
   } else {
+    AUTOMOT_RETURN_IF_ERROR(ClearSocket(path));
+    builder->AddListeningPort(address, credentials);
     const OwnerOnly owner_only;
     listening.server = builder->BuildAndStart();
   }
   if (listening.server == nullptr) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", address));
   }
-  listening.address = WithPort(address, port);
+  if (listening.gate != nullptr) listening.gate->Start();
   return listening;
 }
 

@@ -4,15 +4,18 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/rpc/connection_gate.h"
 
 namespace automot::rpc {
 
 struct Listening {
+  std::unique_ptr<ConnectionGate> gate;  // null for Unix sockets; stop it before the server
   std::unique_ptr<grpc::Server> server;
   std::string address;  // with the port that was picked where the flag says 0
 };
@@ -21,9 +24,11 @@ struct Listening {
 // A Unix socket gets mode 0600: who may connect is who may act as the user. A socket file that
 // nobody listens on any more is replaced; one that somebody listens on, and any other file, is left
 // and refused. The file goes when the server does. Call it while starting up: it sets the process's
-// umask for a moment.
+// umask for a moment. Connections over TCP are held to `limits`, and `on_refused` told of those
+// that are closed at them.
 absl::StatusOr<Listening> Listen(const std::string& address,
                                  const std::shared_ptr<grpc::ServerCredentials>& credentials,
-                                 grpc::ServerBuilder* builder);
+                                 grpc::ServerBuilder* builder, const ConnectionLimits& limits = {},
+                                 std::function<void()> on_refused = nullptr);
 
 }  // namespace automot::rpc

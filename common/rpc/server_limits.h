@@ -5,10 +5,12 @@
 #include <grpcpp/server_builder.h>
 
 #include "absl/time/time.h"
+#include "common/rpc/connection_table.h"
 
 namespace automot::rpc {
 
 struct ServerLimits {
+  ConnectionLimits connections;  // held by ConnectionGate
   // Largest request. A connection that announces a larger one gets RESOURCE_EXHAUSTED unread.
   int max_message_bytes = 80 << 20;
   // Calls at once on one connection; a client's library lets further ones wait.
@@ -31,8 +33,7 @@ struct ServerLimits {
 // Before the server is built.
 void ApplyLimits(const ServerLimits& limits, grpc::ServerBuilder* builder);
 
-// Lets this process open as many files as the system lets it: a connection is one. A server whose
-// process has none left stops accepting, for good (gRPC of this version). Once, at start.
+// Lets this process open as many files as the system lets it: a connection is one. Once, at start.
 void RaiseFileLimit();
 
 }  // namespace automot::rpc

@@ -1,6 +1,9 @@
 #include "common/runtime/program_flags.h"
 
+#include <algorithm>
 #include <cstdlib>
+
+#include "absl/strings/str_cat.h"
 
 namespace automot {
 
@@ -44,6 +47,12 @@ void AddServerFlags(CLI::App& app, ServerFlags& flags) {
                  "What all connections of a service may hold of messages not yet complete")
       ->check(CLI::Range(16, 1 << 20))
       ->capture_default_str();
+  app.add_option_function<uint32_t>(
+         "--max-connections",
+         [&flags](uint32_t all) { flags.connections = {all, std::max(all / 2, 1U)}; },
+         absl::StrCat("Connections that a service keeps open, of one host at most half of them [",
+                      flags.connections.all, "]"))
+      ->check(CLI::Range(1, 1 << 20));
   app.add_option("--log-level", flags.log_level, "Lowest level that is logged")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/rpc/connection_table.h"
 #include "common/rpc/credentials.h"
 
 namespace automot {
@@ -26,6 +27,7 @@ struct ServerFlags {
   double drain_s = 20.0;
   double snapshot_memory_gib = 8.0;
   int transport_memory_mib = 1024;
+  rpc::ConnectionLimits connections;
   std::string log_level = "info";
 
   absl::Duration drain() const { return absl::Seconds(drain_s); }

@@ -154,6 +154,7 @@ void ApplyShared(const ModelFlags& model, const ServerFlags& server, PlanningFla
   flags.engine.memory.session_bytes =
       static_cast<std::size_t>(flags.session_memory_mib * static_cast<double>(1 << 20));
   flags.engine.client_session_limit = flags.quotas.sessions;
+  flags.server.limits.connections = server.connections;
   flags.server.limits.transport_memory_bytes = server.transport_memory_bytes();
   flags.server.tls = server.tls;
   flags.server.drain_deadline = server.drain();

@@ -40,6 +40,8 @@ class PlanningMetrics {
 
   // A call that was refused because its client had used up a quota.
   virtual void CountQuotaRefusal(rpc::ClientQuota) {}
+  // A connection that was closed because there are as many as there may be.
+  virtual void CountConnectionRefusal() {}
 };
 
 }  // namespace automot::planning

@@ -87,7 +87,8 @@ PrometheusPlanningMetrics::Load::Load(metrics::Registry* registry)
       episodes(registry->AddCounters(names::kEpisodesTotal)),
       adopted(registry->AddCounters(names::kSessionsAdoptedTotal)),
       quota_refusals(registry->AddCounters(names::kClientQuotaRefusalsTotal,
-                                           {{"quota", {"sessions", "requests", "bytes"}}})) {}
+                                           {{"quota", {"sessions", "requests", "bytes"}}})),
+      connection_refusals(registry->AddCounters(names::kConnectionsRefusedTotal)) {}
 
 PrometheusPlanningMetrics::Link::Link(metrics::Registry* registry)
     : state(registry->AddPolled(names::kLinkState, PolledFamily::Type::kGauge)),
@@ -346,6 +347,8 @@ void PrometheusPlanningMetrics::SetSessions(uint32_t count) { load_.sessions->At
 void PrometheusPlanningMetrics::CountEpisode() { load_.episodes->At().Add(); }
 
 void PrometheusPlanningMetrics::CountAdoption() { load_.adopted->At().Add(); }
+
+void PrometheusPlanningMetrics::CountConnectionRefusal() { load_.connection_refusals->At().Add(); }
 
 void PrometheusPlanningMetrics::CountQuotaRefusal(rpc::ClientQuota quota) {
   load_.quota_refusals->At({static_cast<std::size_t>(quota)}).Add();

@@ -65,6 +65,7 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
   void CountEpisode() override;
   void CountAdoption() override;
   void CountQuotaRefusal(rpc::ClientQuota quota) override;
+  void CountConnectionRefusal() override;
 
  private:
   // Values of label `stage`.
@@ -97,6 +98,7 @@ class PrometheusPlanningMetrics final : public PlanningMetrics {
     metrics::CounterFamily* const episodes;
     metrics::CounterFamily* const adopted;
     metrics::CounterFamily* const quota_refusals;
+    metrics::CounterFamily* const connection_refusals;
   };
   struct Link {
     explicit Link(metrics::Registry* registry);

@@ -152,7 +152,11 @@ absl::StatusOr<std::unique_ptr<PlanningServer>> PlanningServer::Start(
   builder.RegisterService(server->service_.get());
   if (extension != nullptr) builder.RegisterService(extension->service());
   rpc::ApplyLimits(options.limits, &builder);
-  AUTOMOT_ASSIGN_OR_RETURN(auto listening, rpc::Listen(options.address, credentials, &builder));
+  AUTOMOT_ASSIGN_OR_RETURN(auto listening, rpc::Listen(options.address, credentials, &builder,
+                                                       options.limits.connections, [&context] {
+                                                         context.metrics->CountConnectionRefusal();
+                                                       }));
+  server->gate_ = std::move(listening.gate);
   server->server_ = std::move(listening.server);
   server->address_ = std::move(listening.address);
   auto* health = server->server_->GetHealthCheckService();
@@ -171,6 +175,7 @@ void PlanningServer::Drain() {
   if (extension_ != nullptr) extension_->Drain(options_.drain_deadline);
   const absl::Duration left = std::max(end - context_.clock->Now(), kShortestDrain);
   context_.engine->Drain(left).IgnoreError();
+  if (gate_ != nullptr) gate_->Stop();
   server_->Shutdown(std::chrono::system_clock::now() +
                     absl::ToChronoMilliseconds(absl::Seconds(1)));
   server_->Wait();

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/rpc/connection_gate.h"
 #include "common/rpc/credentials.h"
 #include "common/rpc/server_limits.h"
 #include "services/planning/handlers/planning_context.h"
@@ -51,6 +52,7 @@ class PlanningServer {
   const PlanningContext& context_;
   PortExtension* const extension_;
   std::unique_ptr<Service> service_;
+  std::unique_ptr<rpc::ConnectionGate> gate_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
 };

@@ -71,6 +71,7 @@ void ApplyShared(const ModelFlags& model, const ServerFlags& server, ReasoningFl
   const int wanted = flags.refresh_batch > 0 ? flags.refresh_batch : (on_gpu ? kBatchOnGpu : 1);
   flags.engine.worker.max_batch = model.reproducible ? 1 : wanted;
   flags.engine.pool.byte_budget = server.snapshot_memory_bytes();
+  flags.server.connections.connections = server.connections;
   flags.server.connections.transport_memory_bytes = server.transport_memory_bytes();
   flags.server.tls = server.tls;
   flags.server.drain_deadline = server.drain();

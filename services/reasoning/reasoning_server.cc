@@ -176,7 +176,9 @@ absl::Status ReasoningServer::Listen() {
   for (const rpc::IntegerArgument& argument : rpc::SnapshotTransportArguments()) {
     builder.AddChannelArgument(argument.name, argument.value);
   }
-  AUTOMOT_ASSIGN_OR_RETURN(auto listening, rpc::Listen(options_.address, credentials, &builder));
+  AUTOMOT_ASSIGN_OR_RETURN(auto listening, rpc::Listen(options_.address, credentials, &builder,
+                                                       options_.connections.connections));
+  gate_ = std::move(listening.gate);
   server_ = std::move(listening.server);
   address_ = std::move(listening.address);
   health_->Bind(server_->GetHealthCheckService());
@@ -197,6 +199,7 @@ void ReasoningServer::Stop() {
   if (server_ == nullptr) return;
   health_->End();
   engine_->Stop();
+  if (gate_ != nullptr) gate_->Stop();
   server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(kForcedClose));
   server_->Wait();
   health_->Unbind();

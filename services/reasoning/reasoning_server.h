@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/conversion/observation.h"
+#include "common/rpc/connection_gate.h"
 #include "common/rpc/credentials.h"
 #include "common/rpc/server_limits.h"
 #include "common/shared_memory/region_server.h"
@@ -75,6 +76,7 @@ class ReasoningServer {
   ReasoningContext context_;
   std::shared_ptr<Health> health_;
   std::unique_ptr<Service> service_;
+  std::unique_ptr<rpc::ConnectionGate> gate_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
 };
