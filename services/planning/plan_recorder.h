@@ -26,7 +26,8 @@ class PlanRecorder {
   // True: handlers keep each request in its encoded form (PlanCall::encoded).
   virtual bool wants_requests() const { return false; }
 
-  // `lease` is 1 for a new session and higher where a writer took an open one over.
+  // `lease` is its writer's: of a new session, or higher than before where an open one was taken
+  // over.
   virtual void OnSessionOpened(const Session&, uint64_t /*lease*/) {}
   virtual void OnSessionReset(const Session&, uint32_t /*episode*/) {}
   virtual void OnSessionClosed(const Session&) {}

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -18,6 +19,7 @@ namespace {
 constexpr std::chrono::milliseconds kMaintenancePeriod{50};
 constexpr absl::Duration kJanitorPeriod = absl::Milliseconds(20);
 constexpr uint32_t kEarlyRefreshes = 6;  // that changed routes may add to the schedule's
+constexpr uint64_t kNobodysLease = std::numeric_limits<uint64_t>::max();
 constexpr uint32_t kMaxRetained = kMaxInvisibleVersions + kEarlyRefreshes + 2;
 
 absl::StatusOr<std::string> NewToken() {
@@ -32,6 +34,18 @@ uint32_t RetainedVersions(uint32_t wanted, const SessionOptions& options) {
   if (options.simulated_latency_us == 0) return wanted;
   const auto invisible = static_cast<uint32_t>(InvisibleVersions(options));
   return std::clamp(invisible + kEarlyRefreshes + 2, wanted, kMaxRetained);
+}
+
+uint64_t LeaseOf(Session& session) {
+  const std::lock_guard lock(session.mutex);
+  return session.state.lease;
+}
+
+// Raises `highest` to `value` where that is higher.
+void Raise(std::atomic<uint64_t>& highest, uint64_t value) {
+  uint64_t seen = highest.load(std::memory_order_relaxed);
+  while (seen < value && !highest.compare_exchange_weak(seen, value, std::memory_order_acq_rel)) {
+  }
 }
 
 ContextKeeper::Options KeeperOptions(const PlanningEngineOptions& options, PlanRecorder* recorder) {
@@ -95,6 +109,7 @@ PlanningEngine::PlanningEngine(const PlanningEngineOptions& options, ActionExper
       metrics_(metrics),
       recorder_(recorder),
       sessions_(options.session_limit, options.client_session_limit),
+      highest_ended_lease_(options.first_lease - 1),
       memory_(MemoryOptions(options, *expert)) {}
 
 PlanningEngine::~PlanningEngine() {
@@ -140,11 +155,15 @@ absl::StatusOr<std::shared_ptr<Session>> PlanningEngine::OpenAdmitted(const Sess
   {
     const std::lock_guard lock(session->mutex);
     session->state.last_activity = clock_->Now();
+    session->state.lease = kNobodysLease;
   }
   if (absl::Status status = sessions_.Insert(session); !status.ok()) {
     store_->Close(handle).IgnoreError();
     return status;
   }
+  // Only now are all earlier sessions of this name ended, and their leases known.
+  const std::lock_guard lock(session->mutex);
+  session->state.lease = highest_ended_lease_.load(std::memory_order_acquire) + 1;
   return session;
 }
 
@@ -179,12 +198,13 @@ absl::StatusOr<std::string> PlanningEngine::TokenOf(const Session& session) cons
 absl::StatusOr<OpenedSession> PlanningEngine::Begin(const SessionToken& identity,
                                                     const std::string& client) {
   AUTOMOT_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, OpenNew(identity, client));
-  recorder_->OnSessionOpened(*session, 1);
+  const uint64_t lease = LeaseOf(*session);
+  recorder_->OnSessionOpened(*session, lease);
   keeper_->Attach(session);
   metrics_->SetSessions(sessions_.size());
   AUTOMOT_LOG(kInfo, "session_opened", {{"session", session->name}});
   AUTOMOT_ASSIGN_OR_RETURN(std::string token, TokenOf(*session));
-  return OpenedSession{std::move(token), 1, session->episode.load(std::memory_order_acquire)};
+  return OpenedSession{std::move(token), lease, session->episode.load(std::memory_order_acquire)};
 }
 
 // What the other replica had is not here: the session's first plans are without context, its first
@@ -289,6 +309,7 @@ bool PlanningEngine::ForgetIf(const std::shared_ptr<Session>& session,
     const std::lock_guard lock(session->mutex);
     if (session->state.closed || !condition(session->state)) return false;
     session->state.closed = true;
+    if (session->state.lease != kNobodysLease) Raise(highest_ended_lease_, session->state.lease);
     session->state.pins.clear();
     session->state.awaited.reset();
     recorder_->OnSessionClosed(*session);

@@ -33,6 +33,9 @@ namespace automot::planning {
 struct PlanningEngineOptions {
   uint32_t session_limit = 256;
   uint32_t client_session_limit = 0;  // sessions that one client opened; 0: no limit of its own
+  // Of the first session. A program begins above all that its predecessors gave, so that a writer
+  // that outlived its session is never taken for that of a later one of the same name.
+  uint64_t first_lease = 1;
   uint32_t retained_versions = 4;
   absl::Duration session_lease = absl::Minutes(10);  // wall time without a request
   absl::Duration park_limit = absl::Seconds(10);  // wall time that a plan waits on purpose at most
@@ -185,6 +188,7 @@ class PlanningEngine {
   PlanRecorder* const recorder_;  // never null
 
   SessionTable sessions_;
+  std::atomic<uint64_t> highest_ended_lease_;
   context::MemoryBudget memory_;
   std::unique_ptr<ContextStore> store_;
   std::unique_ptr<ContextKeeper> keeper_;

@@ -1,6 +1,7 @@
 #include "services/planning/planning_flags.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/concurrency/thread_placement.h"
 #include "common/status/status_macros.h"
 
@@ -154,6 +155,7 @@ void ApplyShared(const ModelFlags& model, const ServerFlags& server, PlanningFla
   flags.engine.memory.session_bytes =
       static_cast<std::size_t>(flags.session_memory_mib * static_cast<double>(1 << 20));
   flags.engine.client_session_limit = flags.quotas.sessions;
+  flags.engine.first_lease = static_cast<uint64_t>(absl::ToUnixMicros(absl::Now()));
   flags.server.limits.connections = server.connections;
   flags.server.limits.transport_memory_bytes = server.transport_memory_bytes();
   flags.server.tls = server.tls;

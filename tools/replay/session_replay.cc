@@ -36,8 +36,11 @@ bool AtMost(const SnapshotId& id, const SnapshotId& seen) {
 }
 
 absl::StatusOr<std::unique_ptr<planning::PlanWork>> TakeIn(planning::PlanningEngine* engine,
-                                                           const v1::PlanTaken& taken) {
+                                                           const v1::PlanTaken& taken,
+                                                           const LeaseMap& leases) {
   AUTOMOT_ASSIGN_OR_RETURN(planning::PlanCall call, planning::PlanCallFromProto(taken.request()));
+  // One that was never given is not given here either, and refused as then.
+  if (const auto given = leases.find(call.lease); given != leases.end()) call.lease = given->second;
   for (const uint32_t picture : taken.decoded_jpegs()) {
     if (picture < call.observation.camera_frames.size()) {
       call.observation.camera_frames[picture].was_jpeg = true;
@@ -185,6 +188,7 @@ absl::Status SessionReplay::OpenSession(const v1::SessionOpened& opened,
   open_ = true;
   token_ = session->resume_token;
   lease_ = session->lease;
+  leases_[opened.lease()] = lease_;
   return absl::OkStatus();
 }
 
@@ -198,7 +202,7 @@ absl::Status SessionReplay::Pin(const v1::ContextPinned& pinned, const RecordedI
 }
 
 void SessionReplay::TakePlan(const v1::PlanTaken& taken, const RecordedInput& input) {
-  auto work = TakeIn(shared_.engine, taken);
+  auto work = TakeIn(shared_.engine, taken, leases_);
   const int recorded = taken.status().code();
   if (work.status().raw_code() != recorded && !DependsOnLoad(recorded)) {
     Differs(input.index, input.sequence, recorded, work.status());

@@ -22,6 +22,8 @@
 
 namespace automot::tools {
 
+using LeaseMap = std::map<uint64_t, uint64_t>;  // of the recording, to the replay's own
+
 class SessionReplay {
  public:
   // What all sessions of a replay share; outlives them.
@@ -68,6 +70,7 @@ class SessionReplay {
   std::map<PlanKey, std::unique_ptr<planning::PlanWork>> taken_;  // in, not ended
   std::string token_;
   uint64_t lease_ = 0;
+  LeaseMap leases_;
   uint32_t episode_ = 1;
   bool open_ = false;
   std::string gave_up_;  // why no further plan can be replayed

@@ -1,0 +1,64 @@
+#include "common/rpc/listening_sockets.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+
+namespace automot::rpc {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(ListeningSocketsTest, PicksAPortAndRefusesOneThatIsTakenByName) {
+  const auto first = ListeningSockets::Open("127.0.0.1:0");
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_GT(first->port(), 0);
+  const std::string address = absl::StrCat("127.0.0.1:", first->port());
+  const auto second = ListeningSockets::Open(address);
+  EXPECT_TRUE(absl::IsUnavailable(second.status()));
+  EXPECT_THAT(std::string(second.status().message()), HasSubstr("cannot listen on " + address));
+}
+
+TEST(ListeningSocketsTest, EveryFamilyOfANameAndAnyAddressShareOnePort) {
+  for (const char* address : {"localhost:0", "dns:///localhost:0", "0.0.0.0:0", "[::]:0"}) {
+    const auto sockets = ListeningSockets::Open(address);
+    ASSERT_TRUE(sockets.ok()) << sockets.status();
+    EXPECT_FALSE(sockets->descriptors().empty()) << address;
+    EXPECT_GT(sockets->port(), 0) << address;
+  }
+}
+
+TEST(ListeningSocketsTest, AHostThatIsNotOursIsRefused) {
+  EXPECT_TRUE(absl::IsUnavailable(ListeningSockets::Open("192.0.2.1:0").status()));
+}
+
+TEST(ListeningSocketsTest, AStaleUnixSocketMakesWayAndNoneIsLeftBehind) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / absl::StrCat("automot-", getpid(), ".socket"));
+  {
+    const auto first = ListeningSockets::Open("unix:" + path);
+    ASSERT_TRUE(first.ok()) << first.status();
+    const auto second = ListeningSockets::Open("unix:" + path);
+    EXPECT_TRUE(second.ok()) << second.status();
+    struct stat found {};
+    EXPECT_EQ(stat(path.c_str(), &found), 0);
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST(ListeningSocketsTest, AFileThatIsNoSocketStays) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / absl::StrCat("automot-", getpid(), ".file"));
+  std::filesystem::create_directory(path);
+  EXPECT_TRUE(absl::IsUnavailable(ListeningSockets::Open("unix:" + path).status()));
+  EXPECT_TRUE(std::filesystem::exists(path));
+  std::filesystem::remove(path);
+}
+
+}  // namespace
+}  // namespace automot::rpc
