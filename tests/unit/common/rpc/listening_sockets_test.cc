@@ -45,7 +45,7 @@ TEST(ListeningSocketsTest, AStaleUnixSocketMakesWayAndNoneIsLeftBehind) {
     ASSERT_TRUE(first.ok()) << first.status();
     const auto second = ListeningSockets::Open("unix:" + path);
     EXPECT_TRUE(second.ok()) << second.status();
-    struct stat found {};
+    struct stat found{};
     EXPECT_EQ(stat(path.c_str(), &found), 0);
   }
   EXPECT_FALSE(std::filesystem::exists(path));
