@@ -137,10 +137,11 @@ class EngineTest : public ::testing::Test {
     engine_.reset();
   }
 
-  // Opens a session; its lease is 1.
+  // Opens a session; its lease is 1 unless an earlier one has ended.
   OpenedSession Open(const std::string& name, const SessionOptions& options) {
     auto opened = engine_->OpenSession(name, "", options);
     EXPECT_TRUE(opened.ok()) << opened.status();
+    if (name == "car" && opened.ok()) car_lease_ = opened->lease;
     return opened.value_or(OpenedSession());
   }
   OpenedSession Open(TimeMode mode = TimeMode::kRealtime) { return Open("car", OptionsOf(mode)); }
@@ -149,7 +150,7 @@ class EngineTest : public ::testing::Test {
   PlanCall CallAt(SessionTimeUs time_us) {
     PlanCall call;
     call.session = "car";
-    call.lease = 1;
+    call.lease = car_lease_;
     call.sequence = ++sequence_;
     call.observation = SeenAt(time_us);
     call.arrived = clock_.Now();
@@ -176,6 +177,7 @@ class EngineTest : public ::testing::Test {
     expert_.set_gate(&gate_);
   }
 
+  uint64_t car_lease_ = 1;  // of the session "car"
   ManualClock clock_;
   fakes::Gate gate_;
   FakeActionExpert expert_;

@@ -89,15 +89,18 @@ TEST_F(PlanningIsolationTest, EachAnswerIsItsOwnUnderLoadFromAllSides) {
   std::thread nuisance([&] {  // sessions that come and go, resets, bad input, pins
     for (int i = 0; !done; ++i) {
       const std::string name = absl::StrCat("visitor", i % 3);
-      if (!engine_->OpenSession(name, "", OptionsOf(TimeMode::kStepped)).ok()) continue;
+      const auto opened = engine_->OpenSession(name, "", OptionsOf(TimeMode::kStepped));
+      if (!opened.ok()) continue;
+      const uint64_t lease = opened->lease;  // never one that an earlier visitor had
       PlanCall call = CallOf(0, i % 7);
       call.session = name;
+      call.lease = lease;
       if (i % 2 == 0) call.observation.camera_frames.clear();
       PendingAnswer pending = Send(std::move(call));
       if (i % 5 == 0) channel_.Publish(0, nullptr, name);
-      engine_->PinContext(name, 1, std::nullopt, 1'000).status().IgnoreError();
-      if (i % 3 == 0) engine_->ResetSession(name, 1).status().IgnoreError();
-      EXPECT_TRUE(engine_->CloseSession(name, 1).ok());
+      engine_->PinContext(name, lease, std::nullopt, 1'000).status().IgnoreError();
+      if (i % 3 == 0) engine_->ResetSession(name, lease).status().IgnoreError();
+      EXPECT_TRUE(engine_->CloseSession(name, lease).ok());
       Await(std::move(pending));
     }
   });
