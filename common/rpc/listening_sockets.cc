@@ -4,8 +4,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,7 +11,6 @@
 #include <memory>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -31,10 +28,8 @@ absl::StatusOr<int> Listen(const sockaddr* address, socklen_t size) {
   const int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return Failed("socket");
   const int on = 1, off = 0;
-  if (address->sa_family != AF_UNIX) {
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));  // connections inherit it
-  }
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));  // connections inherit it
   if (address->sa_family == AF_INET6) {
     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
   }
@@ -67,30 +62,10 @@ void SetPort(sockaddr* address, int port) {
 }  // namespace
 
 ListeningSockets::ListeningSockets(ListeningSockets&& other) noexcept
-    : descriptors_(std::exchange(other.descriptors_, {})),
-      port_(other.port_),
-      path_(std::exchange(other.path_, {})) {}
+    : descriptors_(std::exchange(other.descriptors_, {})), port_(other.port_) {}
 
 ListeningSockets::~ListeningSockets() {
   for (const int fd : descriptors_) close(fd);
-  if (!path_.empty()) unlink(path_.c_str());
-}
-
-absl::Status ListeningSockets::OpenUnix(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) {
-    return absl::UnavailableError(absl::StrCat(
-        "the path has ", path.size(), " bytes; the limit is ", sizeof(address.sun_path) - 1));
-  }
-  std::memcpy(address.sun_path, path.data(), path.size());
-  struct stat found{};
-  if (lstat(path.c_str(), &found) == 0 && S_ISSOCK(found.st_mode)) unlink(path.c_str());
-  AUTOMOT_ASSIGN_OR_RETURN(const int fd,
-                           Listen(reinterpret_cast<const sockaddr*>(&address), sizeof(address)));
-  descriptors_.push_back(fd);
-  path_ = path;
-  return absl::OkStatus();
 }
 
 absl::Status ListeningSockets::OpenHost(const std::string& host, int port) {
@@ -133,20 +108,15 @@ absl::Status ListeningSockets::OpenHost(const std::string& host, int port) {
 absl::StatusOr<ListeningSockets> ListeningSockets::Open(const std::string& address) {
   ListeningSockets sockets;
   absl::string_view rest = address;
-  absl::Status status;
-  if (absl::ConsumePrefix(&rest, "unix:")) {
-    status = sockets.OpenUnix(std::string(rest));
-  } else {
-    absl::ConsumePrefix(&rest, "dns:///");
-    const std::size_t colon = rest.rfind(':');
-    int port = 0;
-    if (colon == absl::string_view::npos || !absl::SimpleAtoi(rest.substr(colon + 1), &port)) {
-      return absl::InvalidArgumentError(absl::StrCat("address '", address, "' has no port"));
-    }
-    absl::string_view host = rest.substr(0, colon);
-    if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
-    status = sockets.OpenHost(std::string(host), port);
+  absl::ConsumePrefix(&rest, "dns:///");
+  const std::size_t colon = rest.rfind(':');
+  int port = 0;
+  if (colon == absl::string_view::npos || !absl::SimpleAtoi(rest.substr(colon + 1), &port)) {
+    return absl::InvalidArgumentError(absl::StrCat("address '", address, "' has no port"));
   }
+  absl::string_view host = rest.substr(0, colon);
+  if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
+  const absl::Status status = sockets.OpenHost(std::string(host), port);
   if (!status.ok()) {
     return absl::UnavailableError(
         absl::StrCat("cannot listen on ", address, ": ", status.message()));

@@ -1,4 +1,4 @@
-// Sockets that listen at an address in the form that the flags take (common/rpc/address.h).
+// Sockets that listen on host:port or dns:///name:port.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace automot::rpc {
 
-// Owns them. A Unix socket's file is removed with it, and one that is left from before makes way.
+// Owns them.
 class ListeningSockets {
  public:
   // Every address that the host's name has, on one port; 0 picks one. 0.0.0.0 and [::] mean both
@@ -20,16 +20,14 @@ class ListeningSockets {
   ~ListeningSockets();
 
   const std::vector<int>& descriptors() const { return descriptors_; }
-  int port() const { return port_; }  // 0 for a Unix socket
+  int port() const { return port_; }
 
  private:
   ListeningSockets() = default;
-  absl::Status OpenUnix(const std::string& path);
   absl::Status OpenHost(const std::string& host, int port);
 
   std::vector<int> descriptors_;
   int port_ = 0;
-  std::string path_;
 };
 
 }  // namespace automot::rpc

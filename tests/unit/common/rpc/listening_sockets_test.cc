@@ -2,10 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 
@@ -35,29 +31,6 @@ TEST(ListeningSocketsTest, EveryFamilyOfANameAndAnyAddressShareOnePort) {
 
 TEST(ListeningSocketsTest, AHostThatIsNotOursIsRefused) {
   EXPECT_TRUE(absl::IsUnavailable(ListeningSockets::Open("192.0.2.1:0").status()));
-}
-
-TEST(ListeningSocketsTest, AStaleUnixSocketMakesWayAndNoneIsLeftBehind) {
-  const std::string path =
-      (std::filesystem::temp_directory_path() / absl::StrCat("automot-", getpid(), ".socket"));
-  {
-    const auto first = ListeningSockets::Open("unix:" + path);
-    ASSERT_TRUE(first.ok()) << first.status();
-    const auto second = ListeningSockets::Open("unix:" + path);
-    EXPECT_TRUE(second.ok()) << second.status();
-    struct stat found{};
-    EXPECT_EQ(stat(path.c_str(), &found), 0);
-  }
-  EXPECT_FALSE(std::filesystem::exists(path));
-}
-
-TEST(ListeningSocketsTest, AFileThatIsNoSocketStays) {
-  const std::string path =
-      (std::filesystem::temp_directory_path() / absl::StrCat("automot-", getpid(), ".file"));
-  std::filesystem::create_directory(path);
-  EXPECT_TRUE(absl::IsUnavailable(ListeningSockets::Open("unix:" + path).status()));
-  EXPECT_TRUE(std::filesystem::exists(path));
-  std::filesystem::remove(path);
 }
 
 }  // namespace
