@@ -1,6 +1,8 @@
 #include "common/rpc/connection_gate.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -23,8 +25,8 @@
 namespace automot::rpc {
 namespace {
 
-constexpr rlim_t kOwnFiles = 128;     // checkpoint, logs, metrics, shared memory, and gRPC's own
-constexpr int kNoFilesPauseMs = 100;  // until one may have become free
+constexpr rlim_t kOwnFiles = 128;  // checkpoint, logs, metrics, shared memory, and gRPC's own
+constexpr int kPauseMs = 100;      // until a descriptor, or memory, may have become free
 
 ConnectionLimits WithinFiles(ConnectionLimits limits) {
   rlimit files{};
@@ -62,9 +64,10 @@ void Reset(int fd) {
 
 }  // namespace
 
-ConnectionGate::ConnectionGate(ListeningSockets sockets, const ConnectionLimits& limits)
+ConnectionGate::ConnectionGate(ListeningSockets sockets, const ServerLimits& limits)
     : sockets_(std::make_unique<ListeningSockets>(std::move(sockets))),
-      table_(WithinFiles(limits), &clock_),
+      table_(WithinFiles(limits.connections), &clock_),
+      unacknowledged_ms_(static_cast<unsigned>(absl::ToInt64Milliseconds(limits.ping_timeout))),
       stop_(eventfd(0, EFD_CLOEXEC)) {}
 
 ConnectionGate::~ConnectionGate() {
@@ -74,8 +77,7 @@ ConnectionGate::~ConnectionGate() {
 
 absl::StatusOr<std::unique_ptr<ConnectionGate>> ConnectionGate::Open(
     const std::string& address, std::shared_ptr<grpc::ServerCredentials> credentials,
-    const ConnectionLimits& limits, grpc::ServerBuilder* builder,
-    std::function<void()> on_refused) {
+    const ServerLimits& limits, grpc::ServerBuilder* builder, std::function<void()> on_refused) {
   AUTOMOT_ASSIGN_OR_RETURN(ListeningSockets sockets, ListeningSockets::Open(address));
   const int port = sockets.port();
   std::unique_ptr<ConnectionGate> gate(new ConnectionGate(std::move(sockets), limits));
@@ -106,16 +108,16 @@ bool ConnectionGate::AcceptOne(int listener) {
   const int fd =
       accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) {
-    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-      pollfd stop = {.fd = stop_, .events = POLLIN, .revents = 0};
-      poll(&stop, 1, kNoFilesPauseMs);
-      return false;
-    }
-    return errno == EINTR || errno == ECONNABORTED;
+    const bool again = errno == EINTR || errno == ECONNABORTED;
+    if (!again && errno != EAGAIN && errno != EWOULDBLOCK) Pause();
+    return again;
   }
+  // gRPC sets it on its own listeners: a peer that takes nothing cannot be asked by a ping, which
+  // would wait behind what it does not take.
+  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms_, sizeof(unacknowledged_ms_));
   if (!table_.Admit(fd, HostOf(peer))) {
-    Reset(fd);
     if (on_refused_ != nullptr) on_refused_();
+    Reset(fd);
     return true;
   }
   grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
@@ -125,6 +127,11 @@ bool ConnectionGate::AcceptOne(int listener) {
   return true;
 }
 
+void ConnectionGate::Pause() const {
+  pollfd stop = {.fd = stop_, .events = POLLIN, .revents = 0};
+  poll(&stop, 1, kPauseMs);
+}
+
 void ConnectionGate::AcceptThread() {
   NameThread("accept");
   std::vector<pollfd> waiting = {{.fd = stop_, .events = POLLIN, .revents = 0}};
@@ -132,7 +139,10 @@ void ConnectionGate::AcceptThread() {
     waiting.push_back({.fd = fd, .events = POLLIN, .revents = 0});
   }
   for (;;) {
-    if (poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR) return;
+    if (poll(waiting.data(), waiting.size(), -1) < 0) {
+      if (errno != EINTR) Pause();
+      continue;
+    }
     if (waiting[0].revents != 0) return;
     for (std::size_t i = 1; i < waiting.size(); ++i) {
       // A few at a time: the end is looked for in between.

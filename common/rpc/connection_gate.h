@@ -14,17 +14,20 @@
 #include "absl/status/statusor.h"
 #include "common/rpc/connection_table.h"
 #include "common/rpc/listening_sockets.h"
+#include "common/rpc/server_limits.h"
 
 namespace automot::rpc {
 
 class ConnectionGate {
  public:
   // Listens, and makes `builder`'s server take what is accepted, under `credentials`. `limits` are
-  // lowered to what the process may open, less what it needs itself. `on_refused` is called on the
-  // accepting thread, once per connection that is closed at a limit. UNAVAILABLE naming `address`.
+  // of connections are lowered to what the process may open, less what it needs itself; a peer that
+  // does not take what it is sent for `limits.ping_timeout` is given up. `on_refused` is called on
+  // the accepting thread, once per connection that is closed at a limit. UNAVAILABLE naming
+  // `address`.
   static absl::StatusOr<std::unique_ptr<ConnectionGate>> Open(
       const std::string& address, std::shared_ptr<grpc::ServerCredentials> credentials,
-      const ConnectionLimits& limits, grpc::ServerBuilder* builder,
+      const ServerLimits& limits, grpc::ServerBuilder* builder,
       std::function<void()> on_refused = nullptr);
   ~ConnectionGate();
 
@@ -38,14 +41,16 @@ class ConnectionGate {
   const std::string& address() const { return address_; }
 
  private:
-  ConnectionGate(ListeningSockets sockets, const ConnectionLimits& limits);
+  ConnectionGate(ListeningSockets sockets, const ServerLimits& limits);
   void AcceptThread();
   // False where none waits.
   bool AcceptOne(int listener);
+  void Pause() const;  // shorter where the gate is stopped
 
   MonotonicClock clock_;
   std::unique_ptr<ListeningSockets> sockets_;
   ConnectionTable table_;  // accepting thread
+  const unsigned unacknowledged_ms_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::function<void()> on_refused_;
   std::string address_;

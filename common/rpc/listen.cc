@@ -61,10 +61,11 @@ absl::Status ClearSocket(const std::string& path) {
 
 absl::StatusOr<Listening> Listen(const std::string& address,
                                  const std::shared_ptr<grpc::ServerCredentials>& credentials,
-                                 grpc::ServerBuilder* builder, const ConnectionLimits& limits,
+                                 grpc::ServerBuilder* builder, const ServerLimits& limits,
                                  std::function<void()> on_refused) {
   Listening listening;
   listening.address = address;
+  ApplyLimits(limits, builder);
   const std::string path = SocketPath(address);
   if (path.empty()) {
     AUTOMOT_ASSIGN_OR_RETURN(listening.gate, ConnectionGate::Open(address, credentials, limits,

@@ -12,7 +12,8 @@ namespace automot::rpc {
 class ListeningSockets {
  public:
   // Every address that the host's name has, on one port; 0 picks one. 0.0.0.0 and [::] mean both
-  // families where the machine has both. UNAVAILABLE naming `address`: it is taken, or not ours.
+  // families where the machine has both. UNAVAILABLE naming `address`: it is taken, or not ours;
+  // INVALID_ARGUMENT: without a port.
   static absl::StatusOr<ListeningSockets> Open(const std::string& address);
 
   ListeningSockets(ListeningSockets&& other) noexcept;
@@ -24,7 +25,10 @@ class ListeningSockets {
 
  private:
   ListeningSockets() = default;
+  absl::Status OpenPort(const std::string& host, int port);
   absl::Status OpenHost(const std::string& host, int port);
+  absl::Status OpenAny(int port);  // one socket for both families, where there are both
+  void Close();
 
   std::vector<int> descriptors_;
   int port_ = 0;

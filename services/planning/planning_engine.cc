@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -19,7 +18,6 @@ namespace {
 constexpr std::chrono::milliseconds kMaintenancePeriod{50};
 constexpr absl::Duration kJanitorPeriod = absl::Milliseconds(20);
 constexpr uint32_t kEarlyRefreshes = 6;  // that changed routes may add to the schedule's
-constexpr uint64_t kNobodysLease = std::numeric_limits<uint64_t>::max();
 constexpr uint32_t kMaxRetained = kMaxInvisibleVersions + kEarlyRefreshes + 2;
 
 absl::StatusOr<std::string> NewToken() {
@@ -34,11 +32,6 @@ uint32_t RetainedVersions(uint32_t wanted, const SessionOptions& options) {
   if (options.simulated_latency_us == 0) return wanted;
   const auto invisible = static_cast<uint32_t>(InvisibleVersions(options));
   return std::clamp(invisible + kEarlyRefreshes + 2, wanted, kMaxRetained);
-}
-
-uint64_t LeaseOf(Session& session) {
-  const std::lock_guard lock(session.mutex);
-  return session.state.lease;
 }
 
 // Raises `highest` to `value` where that is higher.
@@ -127,20 +120,20 @@ PlanningEngine::~PlanningEngine() {
   store_.reset();
 }
 
-absl::StatusOr<std::shared_ptr<Session>> PlanningEngine::OpenNew(const SessionToken& identity,
-                                                                 const std::string& client) {
+absl::StatusOr<PlanningEngine::Begun> PlanningEngine::OpenNew(const SessionToken& identity,
+                                                              const std::string& client) {
   if (absl::Status allowed = sessions_.CheckClient(client); !allowed.ok()) {
     metrics_->CountQuotaRefusal(rpc::ClientQuota::kSessions);
     return allowed;
   }
   AUTOMOT_RETURN_IF_ERROR(memory_.Open());
-  auto session = OpenAdmitted(identity, client);
-  if (!session.ok()) memory_.Close();
-  return session;
+  auto begun = OpenAdmitted(identity, client);
+  if (!begun.ok()) memory_.Close();
+  return begun;
 }
 
-absl::StatusOr<std::shared_ptr<Session>> PlanningEngine::OpenAdmitted(const SessionToken& identity,
-                                                                      const std::string& client) {
+absl::StatusOr<PlanningEngine::Begun> PlanningEngine::OpenAdmitted(const SessionToken& identity,
+                                                                   const std::string& client) {
   AUTOMOT_ASSIGN_OR_RETURN(auto histogram,
                            lidar::HistogramBuilder::Create(expert_->info().lidar_histogram));
   static std::atomic<uint64_t> next_key{1};
@@ -152,19 +145,18 @@ absl::StatusOr<std::shared_ptr<Session>> PlanningEngine::OpenAdmitted(const Sess
   auto session = std::make_shared<Session>(identity.session, identity.secret, key, handle,
                                            identity.options, std::move(histogram), client);
   session->episode.store(identity.episode, std::memory_order_release);
-  {
-    const std::lock_guard lock(session->mutex);
-    session->state.last_activity = clock_->Now();
-    session->state.lease = kNobodysLease;
-  }
+  // Who finds it by its name waits until it has its lease: it may be adopted twice at once.
+  const std::lock_guard lock(session->mutex);
+  session->state.last_activity = clock_->Now();
   if (absl::Status status = sessions_.Insert(session); !status.ok()) {
     store_->Close(handle).IgnoreError();
     return status;
   }
   // Only now are all earlier sessions of this name ended, and their leases known.
-  const std::lock_guard lock(session->mutex);
-  session->state.lease = highest_ended_lease_.load(std::memory_order_acquire) + 1;
-  return session;
+  const uint64_t lease = highest_ended_lease_.load(std::memory_order_acquire) + 1;
+  session->state.lease = lease;
+  recorder_->OnSessionOpened(*session, lease);
+  return Begun{std::move(session), lease};
 }
 
 absl::StatusOr<OpenedSession> PlanningEngine::OpenSession(const std::string& name,
@@ -197,14 +189,14 @@ absl::StatusOr<std::string> PlanningEngine::TokenOf(const Session& session) cons
 
 absl::StatusOr<OpenedSession> PlanningEngine::Begin(const SessionToken& identity,
                                                     const std::string& client) {
-  AUTOMOT_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, OpenNew(identity, client));
-  const uint64_t lease = LeaseOf(*session);
-  recorder_->OnSessionOpened(*session, lease);
+  AUTOMOT_ASSIGN_OR_RETURN(const Begun begun, OpenNew(identity, client));
+  const std::shared_ptr<Session>& session = begun.session;
   keeper_->Attach(session);
   metrics_->SetSessions(sessions_.size());
   AUTOMOT_LOG(kInfo, "session_opened", {{"session", session->name}});
   AUTOMOT_ASSIGN_OR_RETURN(std::string token, TokenOf(*session));
-  return OpenedSession{std::move(token), lease, session->episode.load(std::memory_order_acquire)};
+  return OpenedSession{std::move(token), begun.lease,
+                       session->episode.load(std::memory_order_acquire)};
 }
 
 // What the other replica had is not here: the session's first plans are without context, its first
@@ -309,7 +301,7 @@ bool PlanningEngine::ForgetIf(const std::shared_ptr<Session>& session,
     const std::lock_guard lock(session->mutex);
     if (session->state.closed || !condition(session->state)) return false;
     session->state.closed = true;
-    if (session->state.lease != kNobodysLease) Raise(highest_ended_lease_, session->state.lease);
+    Raise(highest_ended_lease_, session->state.lease);
     session->state.pins.clear();
     session->state.awaited.reset();
     recorder_->OnSessionClosed(*session);

@@ -33,7 +33,7 @@ namespace automot::planning {
 struct PlanningEngineOptions {
   uint32_t session_limit = 256;
   uint32_t client_session_limit = 0;  // sessions that one client opened; 0: no limit of its own
-  // Of the first session. A program begins above all that its predecessors gave, so that a writer
+  // Of the first session. A program begins where none of its predecessors was, so that a writer
   // that outlived its session is never taken for that of a later one of the same name.
   uint64_t first_lease = 1;
   uint32_t retained_versions = 4;
@@ -155,10 +155,12 @@ class PlanningEngine {
                  context::SnapshotChannel* channel, const Clock* clock, PlanningMetrics* metrics,
                  PlanRecorder* recorder);
 
-  absl::StatusOr<std::shared_ptr<Session>> OpenNew(const SessionToken& identity,
-                                                   const std::string& client);
-  absl::StatusOr<std::shared_ptr<Session>> OpenAdmitted(const SessionToken& identity,
-                                                        const std::string& client);
+  struct Begun {
+    std::shared_ptr<Session> session;
+    uint64_t lease = 0;  // of who opened it; another may have taken it over since
+  };
+  absl::StatusOr<Begun> OpenNew(const SessionToken& identity, const std::string& client);
+  absl::StatusOr<Begun> OpenAdmitted(const SessionToken& identity, const std::string& client);
   absl::StatusOr<OpenedSession> Begin(const SessionToken& identity, const std::string& client);
   absl::StatusOr<OpenedSession> Adopt(const std::string& name, const std::string& resume_token,
                                       const std::string& client);

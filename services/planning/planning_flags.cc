@@ -155,6 +155,8 @@ void ApplyShared(const ModelFlags& model, const ServerFlags& server, PlanningFla
   flags.engine.memory.session_bytes =
       static_cast<std::size_t>(flags.session_memory_mib * static_cast<double>(1 << 20));
   flags.engine.client_session_limit = flags.quotas.sessions;
+  // Leases are compared for equality alone, so a clock that was set back in between does no harm:
+  // two processes would have to start within as many microseconds as the former gave leases.
   flags.engine.first_lease = static_cast<uint64_t>(absl::ToUnixMicros(absl::Now()));
   flags.server.limits.connections = server.connections;
   flags.server.limits.transport_memory_bytes = server.transport_memory_bytes();

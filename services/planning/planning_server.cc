@@ -151,11 +151,9 @@ absl::StatusOr<std::unique_ptr<PlanningServer>> PlanningServer::Start(
   grpc::ServerBuilder builder;
   builder.RegisterService(server->service_.get());
   if (extension != nullptr) builder.RegisterService(extension->service());
-  rpc::ApplyLimits(options.limits, &builder);
-  AUTOMOT_ASSIGN_OR_RETURN(auto listening, rpc::Listen(options.address, credentials, &builder,
-                                                       options.limits.connections, [&context] {
-                                                         context.metrics->CountConnectionRefusal();
-                                                       }));
+  AUTOMOT_ASSIGN_OR_RETURN(auto listening,
+                           rpc::Listen(options.address, credentials, &builder, options.limits,
+                                       [&context] { context.metrics->CountConnectionRefusal(); }));
   server->gate_ = std::move(listening.gate);
   server->server_ = std::move(listening.server);
   server->address_ = std::move(listening.address);

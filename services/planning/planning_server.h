@@ -52,8 +52,8 @@ class PlanningServer {
   const PlanningContext& context_;
   PortExtension* const extension_;
   std::unique_ptr<Service> service_;
-  std::unique_ptr<rpc::ConnectionGate> gate_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<rpc::ConnectionGate> gate_;
   std::string address_;
 };
 

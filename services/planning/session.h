@@ -59,7 +59,7 @@ struct SessionState {
   SessionState(const SessionOptions& options, lidar::HistogramBuilder histogram)
       : ingest(options, std::move(histogram)) {}
 
-  uint64_t lease = 1;
+  uint64_t lease = 0;  // of the newest writer; 0: not yet given
   uint64_t last_sequence = 0;
   bool closed = false;
   absl::Duration last_activity;  // wall monotonic

@@ -172,12 +172,11 @@ absl::Status ReasoningServer::Listen() {
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   builder.RegisterService(service_.get());
-  rpc::ApplyLimits(options_.connections, &builder);
   for (const rpc::IntegerArgument& argument : rpc::SnapshotTransportArguments()) {
     builder.AddChannelArgument(argument.name, argument.value);
   }
-  AUTOMOT_ASSIGN_OR_RETURN(auto listening, rpc::Listen(options_.address, credentials, &builder,
-                                                       options_.connections.connections));
+  AUTOMOT_ASSIGN_OR_RETURN(
+      auto listening, rpc::Listen(options_.address, credentials, &builder, options_.connections));
   gate_ = std::move(listening.gate);
   server_ = std::move(listening.server);
   address_ = std::move(listening.address);

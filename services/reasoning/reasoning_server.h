@@ -76,8 +76,8 @@ class ReasoningServer {
   ReasoningContext context_;
   std::shared_ptr<Health> health_;
   std::unique_ptr<Service> service_;
-  std::unique_ptr<rpc::ConnectionGate> gate_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<rpc::ConnectionGate> gate_;
   std::string address_;
 };
 

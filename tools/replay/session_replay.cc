@@ -39,8 +39,9 @@ absl::StatusOr<std::unique_ptr<planning::PlanWork>> TakeIn(planning::PlanningEng
                                                            const v1::PlanTaken& taken,
                                                            const LeaseMap& leases) {
   AUTOMOT_ASSIGN_OR_RETURN(planning::PlanCall call, planning::PlanCallFromProto(taken.request()));
-  // One that was never given is not given here either, and refused as then.
-  if (const auto given = leases.find(call.lease); given != leases.end()) call.lease = given->second;
+  // One that was not this session's is nobody's here, and refused as then.
+  const auto given = leases.find(call.lease);
+  call.lease = given != leases.end() ? given->second : 0;
   for (const uint32_t picture : taken.decoded_jpegs()) {
     if (picture < call.observation.camera_frames.size()) {
       call.observation.camera_frames[picture].was_jpeg = true;

@@ -52,7 +52,7 @@ TEST_F(SessionRpcsTest, OpenSaysWhatServesTheSession) {
   v1::OpenSessionResponse opened;
   ASSERT_TRUE(OpenAs("car", "", &opened).ok());
   EXPECT_EQ(opened.resume_token().size(), 32U) << "16 random bytes";
-  EXPECT_EQ(opened.lease(), 1U);
+  EXPECT_GT(opened.lease(), 0U);
   EXPECT_EQ(opened.episode(), 1U);
   EXPECT_EQ(opened.model_revision(), kFakeRevision);
   EXPECT_TRUE(opened.weights_trained());

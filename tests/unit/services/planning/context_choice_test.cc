@@ -95,21 +95,22 @@ TEST_F(ContextChoiceTest, AtLeastSpeaksOfTheCurrentEpoch) {
 
 TEST_F(ContextChoiceTest, APinKeepsAVersionForExactly) {
   channel_.Publish(0);
-  const auto pinned = engine_->PinContext("car", 1, std::nullopt, 1'000'000);
+  const auto pinned = engine_->PinContext("car", car_lease_, std::nullopt, 1'000'000);
   ASSERT_TRUE(pinned.ok()) << pinned.status();
   EXPECT_EQ(pinned->snapshot.version, 1U);
   for (SessionTimeUs t = 1; t < 8; ++t) channel_.Publish(t * 10'000);
   EXPECT_EQ(Plan(Exactly(100'000, IdOf(1))).result.snapshot.version, 1U);
   EXPECT_EQ(PlanAt(100'000).result.snapshot.version, 8U) << "latest is not affected";
-  EXPECT_TRUE(engine_->ReleaseContext("car", 1, pinned->context_lease).ok());
-  EXPECT_TRUE(engine_->ReleaseContext("car", 1, pinned->context_lease).ok()) << "twice is OK";
+  EXPECT_TRUE(engine_->ReleaseContext("car", car_lease_, pinned->context_lease).ok());
+  EXPECT_TRUE(engine_->ReleaseContext("car", car_lease_, pinned->context_lease).ok())
+      << "twice is OK";
   EXPECT_EQ(Plan(Exactly(150'000, IdOf(1))).status.code(), absl::StatusCode::kNotFound);
 }
 
 TEST_F(ContextChoiceTest, APinEndsBySessionTime) {
   channel_.Publish(0);
   ASSERT_TRUE(PlanAt(0).status.ok());
-  ASSERT_TRUE(engine_->PinContext("car", 1, IdOf(1), 200'000).ok());
+  ASSERT_TRUE(engine_->PinContext("car", car_lease_, IdOf(1), 200'000).ok());
   for (SessionTimeUs t = 1; t < 8; ++t) channel_.Publish(t * 10'000);
   clock_.Advance(absl::Minutes(1));
   EXPECT_TRUE(Plan(Exactly(200'000, IdOf(1))).status.ok());
@@ -118,34 +119,34 @@ TEST_F(ContextChoiceTest, APinEndsBySessionTime) {
 
 TEST_F(ContextChoiceTest, ReleasingAPinTakesNothingFromUnderAPlan) {
   channel_.Publish(0);
-  const auto pinned = engine_->PinContext("car", 1, std::nullopt, 1'000'000);
+  const auto pinned = engine_->PinContext("car", car_lease_, std::nullopt, 1'000'000);
   for (SessionTimeUs t = 1; t < 8; ++t) channel_.Publish(t * 10'000);
   HoldExpert();
   PendingAnswer held = Send(Exactly(100'000, IdOf(1)));
   ASSERT_TRUE(gate_.WaitForArrivals(1));
-  ASSERT_TRUE(engine_->ReleaseContext("car", 1, pinned->context_lease).ok());
+  ASSERT_TRUE(engine_->ReleaseContext("car", car_lease_, pinned->context_lease).ok());
   gate_.Open();
   EXPECT_EQ(Await(std::move(held)).result.trajectory.route[0].y, 1.0);
 }
 
 TEST_F(ContextChoiceTest, PinsHaveALimitATimeAndAVersionThatExists) {
-  EXPECT_EQ(engine_->PinContext("car", 1, std::nullopt, 1'000).status().code(),
+  EXPECT_EQ(engine_->PinContext("car", car_lease_, std::nullopt, 1'000).status().code(),
             absl::StatusCode::kNotFound)
       << "there is none yet";
   channel_.Publish(0);
-  EXPECT_EQ(engine_->PinContext("car", 1, IdOf(2), 1'000).status().code(),
+  EXPECT_EQ(engine_->PinContext("car", car_lease_, IdOf(2), 1'000).status().code(),
             absl::StatusCode::kNotFound);
   for (const SessionTimeUs ttl_us :
        {SessionTimeUs{0}, SessionTimeUs{-1}, SessionTimeUs{60'000'001}}) {
-    const auto refused = engine_->PinContext("car", 1, std::nullopt, ttl_us);
+    const auto refused = engine_->PinContext("car", car_lease_, std::nullopt, ttl_us);
     EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(refused.status().message()),
                 HasSubstr(absl::StrCat("ttl_us is ", ttl_us)));
   }
   for (int i = 0; i < 4; ++i) {
-    ASSERT_TRUE(engine_->PinContext("car", 1, std::nullopt, 60'000'000).ok());
+    ASSERT_TRUE(engine_->PinContext("car", car_lease_, std::nullopt, 60'000'000).ok());
   }
-  const auto refused = engine_->PinContext("car", 1, std::nullopt, 1'000);
+  const auto refused = engine_->PinContext("car", car_lease_, std::nullopt, 1'000);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("4 pins; the limit is 4"));
   Open("van", OptionsOf(TimeMode::kRealtime));
@@ -155,8 +156,8 @@ TEST_F(ContextChoiceTest, PinsHaveALimitATimeAndAVersionThatExists) {
 
 TEST_F(ContextChoiceTest, AResetEndsPins) {
   channel_.Publish(0);
-  ASSERT_TRUE(engine_->PinContext("car", 1, std::nullopt, 1'000'000).ok());
-  ASSERT_TRUE(engine_->ResetSession("car", 1).ok());
+  ASSERT_TRUE(engine_->PinContext("car", car_lease_, std::nullopt, 1'000'000).ok());
+  ASSERT_TRUE(engine_->ResetSession("car", car_lease_).ok());
   EXPECT_EQ(Plan(Exactly(0, IdOf(1))).status.code(), absl::StatusCode::kNotFound);
 }
 

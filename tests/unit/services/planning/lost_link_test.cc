@@ -93,9 +93,9 @@ TEST_F(LostLinkTest, AttachingIsTriedAgainWithADelayThatStaysShort) {
     clock_.Advance(delay - absl::Milliseconds(1));
     // The maintenance has looked at least once since: it attaches another session.
     const std::string probe = absl::StrCat("probe", before);
-    EXPECT_TRUE(engine_->OpenSession(probe, "", OptionsOf(TimeMode::kRealtime)).ok());
+    const OpenedSession opened = Open(probe, OptionsOf(TimeMode::kRealtime));
     EXPECT_EQ(channel_.attaches(), before + 1) << "only the probe's own";
-    EXPECT_TRUE(engine_->CloseSession(probe, 1).ok());
+    EXPECT_TRUE(engine_->CloseSession(probe, opened.lease).ok());
     clock_.Advance(absl::Milliseconds(1));
     return Eventually([&] { return metrics_.link_downs == before + 2; });
   };
@@ -111,10 +111,10 @@ TEST_F(LostLinkTest, AClosedSessionIsNeverAttachedAgain) {
   for (int i = 0; i < 50; ++i) {
     channel_.set_attach_status(absl::UnavailableError("connection refused"));
     const std::string name = absl::StrCat("car", i);
-    Open(name, OptionsOf(TimeMode::kRealtime));
+    const OpenedSession opened = Open(name, OptionsOf(TimeMode::kRealtime));
     channel_.set_attach_status(absl::OkStatus());
     clock_.Advance(absl::Seconds(1));  // the maintenance attaches, just when the session closes
-    EXPECT_TRUE(engine_->CloseSession(name, 1).ok());
+    EXPECT_TRUE(engine_->CloseSession(name, opened.lease).ok());
     EXPECT_FALSE(channel_.attached(name));
   }
   // One more look of the maintenance at what is left: nothing.

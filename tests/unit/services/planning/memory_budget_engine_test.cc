@@ -61,7 +61,7 @@ TEST_F(MemoryBudgetEngineTest, OpenSessionIsRefusedNamingBytesAndLimit) {
   EXPECT_EQ(engine_->session_count(), 1U);
   EXPECT_EQ(engine_->memory_stats().sessions_refused, 1U);
   // What is closed makes room.
-  ASSERT_TRUE(engine_->CloseSession("car", 1).ok());
+  ASSERT_TRUE(engine_->CloseSession("car", car_lease_).ok());
   EXPECT_TRUE(engine_->OpenSession("van", "", OptionsOf(TimeMode::kRealtime)).ok());
 }
 
@@ -129,13 +129,13 @@ TEST_F(MemoryBudgetEngineTest, APinnedVersionIsNotTakenFromItsClient) {
   StartWith(100 * kVersionBytes, 2 * kVersionBytes);
   Open("car", OptionsOf(TimeMode::kRealtime));
   ASSERT_TRUE(Publish(100'000));
-  const auto pinned = engine_->PinContext("car", 1, std::nullopt, 10'000'000);
+  const auto pinned = engine_->PinContext("car", car_lease_, std::nullopt, 10'000'000);
   ASSERT_TRUE(pinned.ok()) << pinned.status();
   ASSERT_TRUE(Publish(200'000));
   ASSERT_TRUE(Publish(300'000));  // version 1 is pinned and 2 serves: nothing to give up
   EXPECT_EQ(Serving(), 2U);
   EXPECT_EQ(rejection_metrics_.reasons, std::vector<std::string>{"memory_session"});
-  ASSERT_TRUE(engine_->ReleaseContext("car", 1, pinned->context_lease).ok());
+  ASSERT_TRUE(engine_->ReleaseContext("car", car_lease_, pinned->context_lease).ok());
   ASSERT_TRUE(Publish(400'000));
   EXPECT_EQ(Serving(), 4U);
 }
@@ -155,7 +155,7 @@ TEST_F(MemoryBudgetEngineTest, ClosingASessionGivesItsBytesBack) {
   Open("car", OptionsOf(TimeMode::kRealtime));
   ASSERT_TRUE(Publish(100'000));
   EXPECT_EQ(engine_->memory_stats().used_bytes, kVersionBytes);
-  ASSERT_TRUE(engine_->CloseSession("car", 1).ok());
+  ASSERT_TRUE(engine_->CloseSession("car", car_lease_).ok());
   EXPECT_TRUE(Eventually([&] { return engine_->memory_stats().used_bytes == 0; }));
   EXPECT_EQ(engine_->memory_stats().sessions, 0U);
 }

@@ -78,8 +78,8 @@ TEST_F(PlanningSessionsTest, AnOpenNameIsTakenUntilItIsClosed) {
   const auto again = engine_->OpenSession("car", "", OptionsOf(TimeMode::kRealtime));
   EXPECT_EQ(again.status().code(), absl::StatusCode::kAlreadyExists);
   EXPECT_THAT(std::string(again.status().message()), HasSubstr("'car'"));
-  EXPECT_TRUE(engine_->CloseSession("car", 1).ok());
-  EXPECT_TRUE(engine_->CloseSession("car", 1).ok()) << "closing a closed one is OK";
+  EXPECT_TRUE(engine_->CloseSession("car", car_lease_).ok());
+  EXPECT_TRUE(engine_->CloseSession("car", car_lease_).ok()) << "closing a closed one is OK";
   EXPECT_EQ(Open().episode, 1U);
 }
 
@@ -160,7 +160,7 @@ TEST_F(PlanningSessionsTest, AResetHidesSnapshotsRouteAndControllerAtOnce) {
   PlanAt(150'000);
   PlanAt(200'000);
 
-  EXPECT_EQ(*engine_->ResetSession("car", 1), 2U);
+  EXPECT_EQ(*engine_->ResetSession("car", car_lease_), 2U);
   // The vehicle was teleported and turned, its time goes on: the old route must not be moved along.
   PlanCall call = CallAt(250'000);
   call.observation.ego.pose = Pose2{{0.0, 0.0}, 0.5};
@@ -197,7 +197,7 @@ TEST_F(PlanningSessionsTest, AResetForgetsTheCameraAndTheHalfSweep) {
   };
   EXPECT_TRUE(Plan(half(0)).Has(Reason::kHalfSweep));
   EXPECT_FALSE(Plan(half(50'000)).Has(Reason::kHalfSweep));
-  ASSERT_TRUE(engine_->ResetSession("car", 1).ok());
+  ASSERT_TRUE(engine_->ResetSession("car", car_lease_).ok());
   PlanCall call = half(0);
   call.observation.camera_frames.clear();
   const Answer after = Plan(call);
@@ -207,7 +207,7 @@ TEST_F(PlanningSessionsTest, AResetForgetsTheCameraAndTheHalfSweep) {
 
 TEST_F(PlanningSessionsTest, SlowWorkOfAnOlderEpisodeIsDropped) {
   Open();
-  ASSERT_TRUE(engine_->ResetSession("car", 1).ok());
+  ASSERT_TRUE(engine_->ResetSession("car", car_lease_).ok());
   channel_.Publish(0, [](context::ContextSnapshot& late) { late.header.id.episode = 1; });
   EXPECT_TRUE(PlanAt(100'000).Has(Reason::kNoContext));
   EXPECT_EQ(engine_->GetSessionStatus("car")->rejected, 1U);
@@ -219,14 +219,14 @@ TEST_F(PlanningSessionsTest, ParkedPlansOfAnEndedEpisodeOrSessionAreAborted) {
   Open(TimeMode::kStepped);
   PendingAnswer parked = SendAt(0);
   ASSERT_TRUE(AwaitParked(1));
-  ASSERT_TRUE(engine_->ResetSession("car", 1).ok());
+  ASSERT_TRUE(engine_->ResetSession("car", car_lease_).ok());
   const Answer ended = Await(std::move(parked));
   EXPECT_EQ(ended.status.code(), absl::StatusCode::kAborted);
   EXPECT_THAT(std::string(ended.status.message()), HasSubstr("episode 1 ended"));
 
   parked = SendAt(0);
   ASSERT_TRUE(AwaitParked(1));
-  ASSERT_TRUE(engine_->CloseSession("car", 1).ok());
+  ASSERT_TRUE(engine_->CloseSession("car", car_lease_).ok());
   EXPECT_EQ(Await(std::move(parked)).status.code(), absl::StatusCode::kAborted);
   EXPECT_EQ(engine_->load().parked, 0U);
   EXPECT_FALSE(channel_.attached());

@@ -113,6 +113,27 @@ TEST_F(SessionAdoptionTest, TokenOfAClosedSessionDoesNotTakeItsSuccessorOver) {
       engine_->OpenSession("car", first.resume_token, OptionsOf(TimeMode::kRealtime)).status()));
 }
 
+// A client that tries again and its first try, say: one of them is the writer, and knows it.
+TEST_F(SessionAdoptionTest, AdoptedTwiceAtOnceTheLeasesDiffer) {
+  for (int i = 0; i < 50; ++i) {
+    const std::string name = absl::StrCat("car", i);
+    const std::string token = Open(name, OptionsOf(TimeMode::kRealtime)).resume_token;
+    auto one = std::async(std::launch::async, [&] { return OpenAtOther(name, token); });
+    const auto other = OpenAtOther(name, token);
+    const auto first = one.get();
+    // Both found no session: the slower one is told that the name is open by now.
+    if (!first.ok() || !other.ok()) {
+      EXPECT_TRUE(absl::IsAlreadyExists((first.ok() ? other : first).status()));
+      EXPECT_TRUE(other_->KeepAlive(name, (first.ok() ? first : other)->lease).ok());
+      continue;
+    }
+    EXPECT_NE(first->lease, other->lease);
+    EXPECT_TRUE(other_->KeepAlive(name, std::max(first->lease, other->lease)).ok());
+    EXPECT_TRUE(
+        absl::IsAborted(other_->KeepAlive(name, std::min(first->lease, other->lease)).status()));
+  }
+}
+
 TEST_F(SessionAdoptionTest, WithoutAKeyTheFlagIsNamed) {
   options_.session_key.clear();
   other_ = *PlanningEngine::Create(options_, &other_expert_, &other_channel_, &clock_, &metrics_);

@@ -118,7 +118,7 @@ TEST_F(StalenessTest, BeforeTheFirstSnapshotASessionMayRejectOrPark) {
   const Answer refused = PlanAt(0);
   EXPECT_EQ(refused.status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(refused.status.message()), HasSubstr("'car'"));
-  ASSERT_TRUE(engine_->CloseSession("car", 1).ok());
+  ASSERT_TRUE(engine_->CloseSession("car", car_lease_).ok());
 
   options.on_no_context = OnNoContext::kPark;
   Open("car", options);
@@ -225,7 +225,7 @@ TEST_F(StalenessTest, AChangedRouteIsFlaggedUsedOrAvoided) {
     PlanCall call = CallAt(50'000);
     call.observation.target.route_revision = 1;
     Answer answer = Plan(call);
-    EXPECT_TRUE(engine_->CloseSession("car", 1).ok());
+    EXPECT_TRUE(engine_->CloseSession("car", car_lease_).ok());
     return answer;
   };
   const Answer flagged = plan(OnRouteChange::kFlag);

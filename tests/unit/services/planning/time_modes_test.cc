@@ -154,7 +154,7 @@ TEST_F(TimeModesTest, AFailureOfTheEpisodeBeforeReleasesNothing) {
   ASSERT_TRUE(AwaitParked(1));
   channel_.FailRefresh(0, absl::InternalError("out of memory"));
   Await(std::move(before));
-  ASSERT_TRUE(engine_->ResetSession("car", 1).ok());
+  ASSERT_TRUE(engine_->ResetSession("car", car_lease_).ok());
   EXPECT_EQ(PlanWithRefresh(0).result.snapshot.version, 1U);
 }
 
@@ -299,7 +299,7 @@ TEST_F(TimeModesTest, SimulatedLatencyIsDeterministicWhateverTheHostsSpeed) {
         if (!fast) owed.push_back(t);
       }
     }
-    EXPECT_TRUE(engine_->CloseSession("car", 1).ok());
+    EXPECT_TRUE(engine_->CloseSession("car", car_lease_).ok());
     return used;
   };
   const auto fast = drive(true);

@@ -42,8 +42,8 @@ class RecordedEngineTest : public EngineTest {
     auto recording = PlanRecording::Start(options_, start, &clock_);
     ASSERT_TRUE(recording.ok()) << recording.status();
     recording_ = *std::move(recording);
-    auto engine =
-        PlanningEngine::Create({}, &sensitive_, &channel_, &clock_, &metrics_, recording_.get());
+    auto engine = PlanningEngine::Create(engine_options_, &sensitive_, &channel_, &clock_,
+                                         &metrics_, recording_.get());
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
   }
@@ -90,6 +90,7 @@ class RecordedEngineTest : public EngineTest {
   }
 
   PlanRecording::Options options_;
+  PlanningEngineOptions engine_options_;
   SensitiveExpert sensitive_;
   SensitiveExpert replaying_;
   std::unique_ptr<PlanRecording> recording_;

@@ -158,6 +158,19 @@ TEST_F(ReplayTest, ASessionThatAnotherWriterTookOver) {
   ExpectTheSame(2);
 }
 
+TEST_F(ReplayTest, LeasesThatBeganAnywhereAndAStrangersOne) {
+  engine_options_.first_lease = 1'000'000;
+  StartRecording();
+  Open();
+  ASSERT_TRUE(Publish(0));
+  PlanAt(0);
+  PlanCall stranger = CallAt(100'000);
+  stranger.lease = 1;  // the replay's own first
+  EXPECT_EQ(Plan(std::move(stranger)).status.code(), absl::StatusCode::kAborted);
+  EXPECT_TRUE(PlanAt(100'000).status.ok());
+  ExpectTheSame(2);
+}
+
 TEST_F(ReplayTest, AnotherAnswerIsNamedByItsFirstField) {
   Open();
   ASSERT_TRUE(Publish(0));
