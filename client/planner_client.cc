@@ -197,6 +197,7 @@ absl::Status PlannerSession::Reset() {
   AUTOMOT_RETURN_IF_ERROR(
       CallWritten(&Stub::ResetSession, Written<v1::ResetSessionRequest>(), &response));
   opened_.set_episode(response.episode());
+  if (!response.resume_token().empty()) opened_.set_resume_token(response.resume_token());
   return absl::OkStatus();
 }
 

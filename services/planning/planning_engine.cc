@@ -178,11 +178,12 @@ absl::StatusOr<OpenedSession> PlanningEngine::OpenSession(const std::string& nam
   return session != nullptr ? TakeOver(session, resume_token) : Adopt(name, resume_token, client);
 }
 
-absl::StatusOr<std::string> PlanningEngine::TokenOf(const Session& session) const {
+absl::StatusOr<std::string> PlanningEngine::TokenOf(const Session& session,
+                                                      uint32_t episode) const {
   if (!adopts()) return session.resume_token;
   return SignToken({.session = session.name,
                     .secret = session.resume_token,
-                    .episode = session.episode.load(std::memory_order_acquire),
+                    .episode = episode,
                     .options = session.options},
                    options_.session_key);
 }
@@ -194,9 +195,8 @@ absl::StatusOr<OpenedSession> PlanningEngine::Begin(const SessionToken& identity
   keeper_->Attach(session);
   metrics_->SetSessions(sessions_.size());
   AUTOMOT_LOG(kInfo, "session_opened", {{"session", session->name}});
-  AUTOMOT_ASSIGN_OR_RETURN(std::string token, TokenOf(*session));
-  return OpenedSession{std::move(token), begun.lease,
-                       session->episode.load(std::memory_order_acquire)};
+  AUTOMOT_ASSIGN_OR_RETURN(std::string token, TokenOf(*session, identity.episode));
+  return OpenedSession{std::move(token), begun.lease, identity.episode};
 }
 
 // What the other replica had is not here: the session's first plans are without context, its first
@@ -242,8 +242,9 @@ absl::StatusOr<OpenedSession> PlanningEngine::TakeOver(const std::shared_ptr<Ses
 }
 
 absl::StatusOr<OpenedSession> PlanningEngine::NextLease(Session& session) {
-  AUTOMOT_ASSIGN_OR_RETURN(std::string token, TokenOf(session));
   const std::lock_guard lock(session.mutex);
+  const uint32_t episode = session.episode.load(std::memory_order_relaxed);
+  AUTOMOT_ASSIGN_OR_RETURN(std::string token, TokenOf(session, episode));
   if (session.state.closed) {
     return absl::UnavailableError(absl::StrCat("session '", session.name, "' is being closed"));
   }
@@ -252,17 +253,19 @@ absl::StatusOr<OpenedSession> PlanningEngine::NextLease(Session& session) {
   session.state.last_sequence = 0;
   session.newest_sequence.store(0, std::memory_order_release);
   recorder_->OnSessionOpened(session, ++session.state.lease);
-  return OpenedSession{std::move(token), session.state.lease,
-                       session.episode.load(std::memory_order_acquire)};
+  return OpenedSession{std::move(token), session.state.lease, episode};
 }
 
-absl::StatusOr<uint32_t> PlanningEngine::ResetSession(const std::string& name, uint64_t lease) {
+absl::StatusOr<OpenedSession> PlanningEngine::ResetSession(const std::string& name,
+                                                           uint64_t lease) {
   AUTOMOT_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
                            sessions_.FindForWriter(name, lease));
   uint32_t episode = 0;
+  std::string token;
   {
     std::lock_guard lock(session->mutex);
     episode = session->episode.load(std::memory_order_relaxed) + 1;
+    AUTOMOT_ASSIGN_OR_RETURN(token, TokenOf(*session, episode));
     // Order matters: the snapshots vanish before any plan of the new episode can be accepted.
     AUTOMOT_RETURN_IF_ERROR(store_->Reset(session->store_handle, episode));
     session->episode.store(episode, std::memory_order_release);
@@ -279,7 +282,7 @@ absl::StatusOr<uint32_t> PlanningEngine::ResetSession(const std::string& name, u
   }
   metrics_->CountEpisode();
   loop_->Poke();  // parked plans of the old episode end
-  return episode;
+  return OpenedSession{std::move(token), lease, episode};
 }
 
 absl::Status PlanningEngine::CloseSession(const std::string& name, uint64_t lease) {

@@ -110,7 +110,8 @@ class PlanningEngine {
   absl::Status CheckClient(const std::string& client) const {
     return sessions_.CheckClient(client);
   }
-  absl::StatusOr<uint32_t> ResetSession(const std::string& name, uint64_t lease);
+  // Under the same lease, with the token that stands for the new episode.
+  absl::StatusOr<OpenedSession> ResetSession(const std::string& name, uint64_t lease);
   absl::Status CloseSession(const std::string& name, uint64_t lease);
   // Wall time until the lease ends unless renewed.
   absl::StatusOr<absl::Duration> KeepAlive(const std::string& name, uint64_t lease);
@@ -167,7 +168,7 @@ class PlanningEngine {
   absl::StatusOr<OpenedSession> TakeOver(const std::shared_ptr<Session>& session,
                                          const std::string& resume_token);
   absl::StatusOr<OpenedSession> NextLease(Session& session);
-  absl::StatusOr<std::string> TokenOf(const Session& session) const;
+  absl::StatusOr<std::string> TokenOf(const Session& session, uint32_t episode) const;
   bool adopts() const { return !options_.session_key.empty(); }
   absl::StatusOr<std::unique_ptr<PlanWork>> Ingest(const std::shared_ptr<Session>& session,
                                                    PlanCall& call);

@@ -54,7 +54,9 @@ class FakePlanning(planning_service_pb2_grpc.PlanningServiceServicer):
 
     def ResetSession(self, request, context):
         self.episode += 1
-        return planning_service_pb2.ResetSessionResponse(episode=self.episode)
+        return planning_service_pb2.ResetSessionResponse(
+            episode=self.episode, resume_token=f"token of {self.episode}"
+        )
 
     def CloseSession(self, request, context):
         self.closed.append(request.lease)

@@ -81,6 +81,16 @@ def test_plan_goes_on_at_the_next_replica_with_the_token(client, servers, code):
     assert [plan.sequence for plan in other.planning.plans] == [1, 2]
 
 
+def test_after_a_reset_the_next_replica_is_shown_the_token_of_the_new_episode(client, servers):
+    session = client.open_session("car", SessionOptions())
+    home, other = home_and_other(session, servers)
+    assert session.reset() == 2
+    assert session.resume_token == "token of 2"
+    home.planning.plan_failures.append(GONE)
+    session.plan(observation())
+    assert other.planning.opened.resume_token == "token of 2"
+
+
 def test_replica_that_lost_the_session_adopts_it_again(client, servers):
     session = client.open_session("car", SessionOptions())
     home, other = home_and_other(session, servers)

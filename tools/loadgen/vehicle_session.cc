@@ -110,6 +110,7 @@ absl::Status VehicleSession::Reset() {
     return rpc::FromGrpcStatus(status);
   }
   opened_.set_episode(response.episode());
+  if (!response.resume_token().empty()) token_ = response.resume_token();
   return absl::OkStatus();
 }
 

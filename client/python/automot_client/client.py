@@ -238,14 +238,21 @@ class Session:
         return PlanStream(self, self._route.stub)
 
     def reset(self) -> int:
-        """Starts a new episode and returns it; all earlier context is hidden at once."""
-        self.episode = self._call(
+        """Starts a new episode and returns it; all earlier context is hidden at once.
+
+        `resume_token` is another one afterwards, which stands for the new episode.
+        """
+        response = self._call(
             self._deadlines.control_s,
             lambda stub, left_s: stub.ResetSession(
                 planning_service_pb2.ResetSessionRequest(session=self.name, lease=self._lease),
                 timeout=left_s,
             ),
-        ).episode
+        )
+        self.episode = response.episode
+        if response.resume_token:
+            self.resume_token = response.resume_token
+            self._route.renew(response.resume_token)
         return self.episode
 
     def keep_alive(self) -> float:

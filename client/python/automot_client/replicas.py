@@ -88,9 +88,13 @@ class Route:
 
         return self._attempts(timeout_s, adopt_and_attempt)
 
+    def renew(self, resume_token: str) -> None:
+        """The token that opens the session from now on."""
+        self._request.resume_token = resume_token
+
     def _open_here(self, timeout_s: float) -> planning_service_pb2.OpenSessionResponse:
         opened = self.stub.OpenSession(self._request, timeout=timeout_s)
-        self._request.resume_token = opened.resume_token
+        self.renew(opened.resume_token)
         return opened
 
     def _attempts(self, timeout_s: float, attempt: Callable[[float], _Result]) -> _Result:

@@ -26,9 +26,10 @@ absl::Status HandleOpenSession(const PlanningContext& context, const std::string
 absl::Status HandleResetSession(const PlanningContext& context,
                                 const v1::ResetSessionRequest& request,
                                 v1::ResetSessionResponse* response) {
-  AUTOMOT_ASSIGN_OR_RETURN(const uint32_t episode,
+  AUTOMOT_ASSIGN_OR_RETURN(const OpenedSession reset,
                            context.engine->ResetSession(request.session(), request.lease()));
-  response->set_episode(episode);
+  response->set_episode(reset.episode);
+  response->set_resume_token(reset.resume_token);
   return absl::OkStatus();
 }
 

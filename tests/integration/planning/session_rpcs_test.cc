@@ -104,6 +104,7 @@ TEST_F(SessionRpcsTest, ResetHidesEverythingOfTheEarlierEpisode) {
   ASSERT_TRUE(
       Call(&Stub::ResetSession, For<v1::ResetSessionRequest>("car", car.lease()), &reset).ok());
   EXPECT_EQ(reset.episode(), 2U);
+  EXPECT_EQ(reset.resume_token(), car.opened().resume_token()) << "without a key one is enough";
   const v1::PlanResponse answer = car.PlanAt(0);  // time starts again
   EXPECT_EQ(answer.episode(), 2U);
   EXPECT_TRUE(Has(answer, v1::REASON_NO_CONTEXT));

@@ -46,6 +46,7 @@ class ScriptedService final : public v1::PlanningService::Service {
   grpc::Status ResetSession(grpc::ServerContext*, const v1::ResetSessionRequest* request,
                             v1::ResetSessionResponse* response) override {
     response->set_episode(request->lease() == 3 ? 2 : 0);
+    response->set_resume_token("token of 2");
     return grpc::Status::OK;
   }
   grpc::Status CloseSession(grpc::ServerContext*, const v1::CloseSessionRequest*,
@@ -267,6 +268,7 @@ TEST_F(PlannerClientTest, SessionClosesOnceWhenItDies) {
     EXPECT_EQ(session->resume_token(), "token");
     ASSERT_TRUE(session->Reset().ok());
     EXPECT_EQ(session->episode(), 2U);
+    EXPECT_EQ(session->resume_token(), "token of 2");
     ASSERT_TRUE(session->Close().ok());
   }
   EXPECT_EQ(service_.closed(), 1);
@@ -317,6 +319,15 @@ TEST_F(ReplicasTest, PlanGoesOnAtTheNextReplicaWithTheToken) {
   EXPECT_EQ(&this->home(*session), &other);
   ASSERT_TRUE(session->Plan(v1::Observation()).ok());
   EXPECT_THAT(other.sequences(), ElementsAre(1, 2)) << "it stays there";
+}
+
+TEST_F(ReplicasTest, AfterAResetTheNextReplicaIsShownTheTokenOfTheNewEpisode) {
+  const auto session = Open();
+  ScriptedService &home = this->home(*session), &other = this->other(*session);
+  ASSERT_TRUE(session->Reset().ok());
+  home.ScriptPlans({{kGone}});
+  ASSERT_TRUE(session->Plan(v1::Observation()).ok());
+  EXPECT_EQ(other.last_open().resume_token(), "token of 2");
 }
 
 TEST_F(ReplicasTest, CallThatAnEndingServerCancelledGoesOnAtTheNext) {

@@ -140,7 +140,7 @@ TEST_F(PlanningIsolationTest, ResetsAndPlansOfOneSessionFromManyThreadsKeepEpiso
   for (int i = 0; i < 100; ++i) {
     const auto reset = engine_->ResetSession("car0", 1);
     ASSERT_TRUE(reset.ok()) << reset.status();
-    EXPECT_EQ(*reset, ++episode);
+    EXPECT_EQ(reset->episode, ++episode);
   }
   for (std::thread& writer : writers) writer.join();
   done = true;

@@ -160,7 +160,7 @@ TEST_F(PlanningSessionsTest, AResetHidesSnapshotsRouteAndControllerAtOnce) {
   PlanAt(150'000);
   PlanAt(200'000);
 
-  EXPECT_EQ(*engine_->ResetSession("car", car_lease_), 2U);
+  EXPECT_EQ(engine_->ResetSession("car", car_lease_)->episode, 2U);
   // The vehicle was teleported and turned, its time goes on: the old route must not be moved along.
   PlanCall call = CallAt(250'000);
   call.observation.ego.pose = Pose2{{0.0, 0.0}, 0.5};

@@ -34,9 +34,12 @@ TEST_F(SessionAdoptionTest, AnotherReplicaServesTheSessionWithItsOptionsAndANewe
   options.reasoning_rate_hz = 5.0;
   options.hard_staleness_us = 1'234'567;
   const OpenedSession first = Open("car", options);
-  ASSERT_EQ(*engine_->ResetSession("car", first.lease), 2U);
-  const OpenedSession renewed = *engine_->OpenSession("car", first.resume_token, options);
-  const auto adopted = OpenAtOther("car", renewed.resume_token);
+  const auto reset = engine_->ResetSession("car", first.lease);
+  ASSERT_TRUE(reset.ok()) << reset.status();
+  EXPECT_EQ(reset->episode, 2U);
+  EXPECT_EQ(reset->lease, first.lease) << "it goes on writing";
+  EXPECT_NE(reset->resume_token, first.resume_token);
+  const auto adopted = OpenAtOther("car", reset->resume_token);
   ASSERT_TRUE(adopted.ok()) << adopted.status();
   EXPECT_EQ(adopted->episode, 2U) << "as the token has it";
   const context::AttachRequest asked = other_channel_.request();
