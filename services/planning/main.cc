@@ -11,7 +11,7 @@
 #include "common/runtime/termination.h"
 #include "common/status/status_macros.h"
 #include "services/egodriver/egodriver_metrics_prometheus.h"
-#include "services/egodriver/egodriver_port.h"
+#include "services/egodriver/planning_port.h"
 #include "services/planning/lane/lane_choice.h"
 #include "services/planning/planning_flags.h"
 #include "services/planning/planning_metrics_prometheus.h"
@@ -64,21 +64,15 @@ absl::Status Serve(PlanningProgramFlags& flags, const egodriver::EgodriverFlags&
   const PrometheusPlanningMetrics::Connection connection(
       &metrics, {[&] { return engine->load(); }, [&] { return channel->stats(); },
                  [&] { return engine->memory_stats(); }, RecordingSource(recording.get())});
-  const rpc::ClientAllowList allow_list(flags.shared.tls);
-  rpc::ClientQuotas quotas(flags.planning.quotas, &clock,
-                           [&](rpc::ClientQuota quota) { metrics.CountQuotaRefusal(quota); });
-  const PlanningContext context{engine.get(), &clock, &metrics, {&allow_list, &quotas}};
   AUTOMOT_ASSIGN_OR_RETURN(
-      const egodriver::EgodriverPort egodriver,
-      egodriver::EgodriverPort::Create(egodriver_flags, context, &egodriver_metrics));
-  AUTOMOT_ASSIGN_OR_RETURN(const auto server, PlanningServer::Start(flags.planning.server, context,
-                                                                    egodriver.extension()));
+      const auto port, egodriver::PlanningPort::Open(flags.planning, egodriver_flags, engine.get(),
+                                                     &clock, &metrics, &egodriver_metrics));
   LogStart(flags.planning, *engine, isa);
   metrics.SetReady(true);
-  AnnounceListening({{"planning", server->address()}, {"metrics", metrics_server->address()}});
+  AnnounceListening({{"planning", port->address()}, {"metrics", metrics_server->address()}});
   signals.Wait();
   metrics.SetReady(false);
-  server->Drain();
+  port->Drain();
   return absl::OkStatus();
 }
 

@@ -12,7 +12,7 @@
 #include "common/runtime/termination.h"
 #include "common/status/status_macros.h"
 #include "services/egodriver/egodriver_metrics_prometheus.h"
-#include "services/egodriver/egodriver_port.h"
+#include "services/egodriver/planning_port.h"
 #include "services/planning/planning_metrics_prometheus.h"
 #include "services/reasoning/reasoning_metrics.h"
 #include "services/reasoning/shared_memory_setup.h"
@@ -79,27 +79,19 @@ absl::Status Serve(serve::ServeFlags& flags, const std::string& isa, Termination
       {[&] { return planning_engine->load(); }, [&] { return reasoning_engine.stats(); },
        [&] { return planning_engine->memory_stats(); },
        planning::RecordingSource(recording.get())});
-  const rpc::ClientAllowList allow_list(flags.shared.tls);
-  rpc::ClientQuotas quotas(flags.planning.quotas, &clock, [&](rpc::ClientQuota quota) {
-    planning_metrics.CountQuotaRefusal(quota);
-  });
-  const planning::PlanningContext context{
-      planning_engine.get(), &clock, &planning_metrics, {&allow_list, &quotas}};
   AUTOMOT_ASSIGN_OR_RETURN(
-      const egodriver::EgodriverPort egodriver,
-      egodriver::EgodriverPort::Create(flags.egodriver, context, &egodriver_metrics));
-  AUTOMOT_ASSIGN_OR_RETURN(
-      const auto planning_server,
-      planning::PlanningServer::Start(flags.planning.server, context, egodriver.extension()));
+      const auto planning_port,
+      egodriver::PlanningPort::Open(flags.planning, flags.egodriver, planning_engine.get(), &clock,
+                                    &planning_metrics, &egodriver_metrics));
   LogStart(flags, *planning_engine, isa);
   planning_metrics.SetReady(true);
-  AnnounceListening({{"planning", planning_server->address()},
+  AnnounceListening({{"planning", planning_port->address()},
                      {"reasoning", reasoning_server->address()},
                      {"metrics", metrics_server->address()}});
   signals.Wait();
   planning_metrics.SetReady(false);
   // Plans first: what they may still need of the reasoning side is there until they are answered.
-  planning_server->Drain();
+  planning_port->Drain();
   reasoning_server->Drain();
   return absl::OkStatus();
 }
