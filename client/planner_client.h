@@ -70,7 +70,8 @@ class PlannerSession {
   absl::Status ReleaseContext(uint64_t context_lease);
 
   const std::string& name() const { return name_; }
-  // Lets another process take the session over. Reset gives a new one, which stands for the episode.
+  // Lets another process take the session over. Reset gives a new one, which stands for the
+  // episode.
   const std::string& resume_token() const { return opened_.resume_token(); }
   const std::string& model_revision() const { return opened_.model_revision(); }
   bool weights_trained() const { return opened_.weights_trained(); }

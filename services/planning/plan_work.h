@@ -15,7 +15,6 @@
 #include "common/types/trajectory.h"
 #include "services/planning/policy/context_travel.h"
 #include "services/planning/scheduling/deadline_demand.h"
-#include "services/planning/scheduling/fair_shares.h"
 #include "services/planning/session_options.h"
 
 namespace automot::planning {
@@ -104,7 +103,6 @@ struct PlanWork {
   std::optional<absl::Duration> parked_at;
   // Of the planning loop: where the plan counts while it waits to run.
   DeadlineDemand::Place place;
-  std::shared_ptr<FairShares::Account> client_account;
   bool waits = false;
   double ingest_s = 0.0;
   std::shared_ptr<std::atomic<bool>> cancelled;  // may be null

@@ -179,7 +179,7 @@ absl::StatusOr<OpenedSession> PlanningEngine::OpenSession(const std::string& nam
 }
 
 absl::StatusOr<std::string> PlanningEngine::TokenOf(const Session& session,
-                                                      uint32_t episode) const {
+                                                    uint32_t episode) const {
   if (!adopts()) return session.resume_token;
   return SignToken({.session = session.name,
                     .secret = session.resume_token,

@@ -97,9 +97,9 @@ absl::Status PlanningLoop::CheckShares(const PlanWork& work, Admission& admissio
   const int64_t fitting = absl::IDivDuration(work.deadline - work.enqueued, each, &rest);
   const int64_t waiting = runnable_.load(std::memory_order_relaxed);
   admission.retry_after = each;
-  if (!clients_.Allows(*work.client_account, waiting, fitting)) {
+  if (!clients_.Allows(*work.session->client_account, waiting, fitting)) {
     return absl::ResourceExhaustedError(absl::StrCat(
-        "client '", work.session->client, "' has ", work.client_account->waiting.load(),
+        "client '", work.session->client, "' has ", work.session->client_account->waiting.load(),
         " plans waiting; its share of a queue of ", fitting, " is ", clients_.Share(fitting)));
   }
   if (!vehicles_.Allows(work.session->account, waiting, fitting)) {
@@ -110,7 +110,8 @@ absl::Status PlanningLoop::CheckShares(const PlanWork& work, Admission& admissio
   return absl::OkStatus();
 }
 
-// Bounded by the sessions, but for accounts that have nothing to remember.
+// Asked once a session. Bounded by the sessions, but for accounts that have nothing to remember;
+// one is kept beyond its last session, so that a client that opens one after the other asks as one.
 std::shared_ptr<FairShares::Account> PlanningLoop::AccountOf(const std::string& client) {
   if (accounts_.size() >= kManyAccounts) {
     absl::erase_if(accounts_, [](const auto& entry) { return entry.second.use_count() == 1; });
@@ -127,9 +128,10 @@ absl::Status PlanningLoop::Admit(PlanWork& work, Admission& admission) {
   AUTOMOT_RETURN_IF_ERROR(CheckRoom(work, admission));
   const bool firm = work.deadline < absl::InfiniteDuration() && work.deadline <= work.order_by;
   work.place = demand_.PlaceOf(work.enqueued, OrderOf(work), firm);
-  work.client_account = AccountOf(work.session->client);
-  clients_.Note(*work.client_account, work.enqueued);
-  vehicles_.Note(work.session->account, work.enqueued);
+  Session& session = *work.session;
+  if (session.client_account == nullptr) session.client_account = AccountOf(session.client);
+  clients_.Note(*session.client_account, work.enqueued);
+  vehicles_.Note(session.account, work.enqueued);
   AUTOMOT_RETURN_IF_ERROR(CheckDeadline(work, admission));
   AUTOMOT_RETURN_IF_ERROR(CheckShares(work, admission));
   runnable_.fetch_add(1, std::memory_order_relaxed);
@@ -140,14 +142,14 @@ absl::Status PlanningLoop::Admit(PlanWork& work, Admission& admission) {
 void PlanningLoop::BeginWaiting(PlanWork& work) {
   work.waits = true;
   demand_.Add(work.place);
-  work.client_account->waiting.fetch_add(1, std::memory_order_relaxed);
+  work.session->client_account->waiting.fetch_add(1, std::memory_order_relaxed);
   work.session->account.waiting.fetch_add(1, std::memory_order_relaxed);
 }
 
 void PlanningLoop::EndWaiting(PlanWork& work) {
   if (!std::exchange(work.waits, false)) return;
   demand_.Remove(work.place);
-  work.client_account->waiting.fetch_sub(1, std::memory_order_relaxed);
+  work.session->client_account->waiting.fetch_sub(1, std::memory_order_relaxed);
   work.session->account.waiting.fetch_sub(1, std::memory_order_relaxed);
 }
 

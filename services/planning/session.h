@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -25,6 +26,7 @@
 #include "services/planning/plan_work.h"
 #include "services/planning/policy/fallback.h"
 #include "services/planning/policy/staleness_policy.h"
+#include "services/planning/scheduling/fair_shares.h"
 #include "services/planning/session_options.h"
 
 namespace automot::planning {
@@ -119,8 +121,10 @@ class Session {
   std::atomic<uint64_t> announced_version{0};  // newest version seen from it
   LostRefreshes lost_refreshes;                // of this episode; written under `mutex`
   FairShares::Account account;                 // of the planning loop
-  std::atomic<uint32_t> pending{0};            // plans without an answer
-  std::atomic<uint32_t> parked{0};             // of them parked
+  // Of the planning loop too: its client's. Set with its first plan, the same from then on.
+  std::shared_ptr<FairShares::Account> client_account;
+  std::atomic<uint32_t> pending{0};  // plans without an answer
+  std::atomic<uint32_t> parked{0};   // of them parked
   std::atomic<uint64_t> plans_answered{0};
   std::atomic<uint64_t> plans_fallback{0};
   std::atomic<uint64_t> snapshots_published{0};

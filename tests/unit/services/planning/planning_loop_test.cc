@@ -1,6 +1,7 @@
 // Deadlines, cancellation, order, capacity and parking of the planning loop, on a scripted tick.
 #include "services/planning/planning_loop.h"
 
+#include <array>
 #include <mutex>
 #include <vector>
 
@@ -277,7 +278,8 @@ TEST_F(PlanningLoopTest, WorkThatWouldBreakWhatWasAcceptedIsRefusedThoughItWould
 // One client asks without end, another now and then.
 TEST_F(PlanningLoopTest, AFloodOfOneClientLeavesRoomForAnother) {
   Learn(10);
-  const auto flood = NewSession("flood", TimeMode::kStepped, "a");
+  const std::array flood = {NewSession("flood", TimeMode::kStepped, "a"),
+                            NewSession("another", TimeMode::kStepped, "a")};
   const auto honest = NewSession("honest", TimeMode::kStepped, "b");
   const auto of = [&](const std::shared_ptr<Session>& session, uint64_t sequence) {
     auto work = Work(sequence, clock_.Now() + absl::Milliseconds(205));
@@ -290,7 +292,7 @@ TEST_F(PlanningLoopTest, AFloodOfOneClientLeavesRoomForAnother) {
   absl::Status refused;
   absl::Duration retry_after;
   for (uint64_t i = 1; i <= 30 && refused.ok(); ++i) {
-    auto work = of(flood, i);
+    auto work = of(flood.at(i % 2), i);  // its vehicles count together
     auto promise = std::make_shared<std::promise<Outcome>>();
     work->done = [promise](PlanWork& done) { promise->set_value({done.result.failure, 0, 0}); };
     refused = loop_->Submit(work, &retry_after);
