@@ -64,11 +64,11 @@ ModelGeometry Nano() {
   g.vision.position_table_side = 16, g.vision.deepstack_layers = {0, 1, 2};
   g.action.heads = 4, g.action.kv_heads = 1, g.action.head_dim = 20, g.action.intermediate = 224;
   g.action.query_dim = 36;
-  SetTrunks(g.bev, 16, {16, 32, 64, 96}, {1, 1, 2, 1}, 16);
+  SetTrunks(g.bev, 8, {8, 32, 64, 96}, {1, 1, 2, 1}, 8);
   g.bev.fusion_heads = 4, g.bev.fusion_blocks = 2, g.bev.fpn_channels = 16;
   g.preprocess.resize_width = 256, g.preprocess.resize_height = 128;
-  g.preprocess.camera_width = 512, g.preprocess.camera_height = 256;
-  g.preprocess.crop_rows = 192, g.preprocess.crop_cols = 512;
+  g.preprocess.camera_width = 256, g.preprocess.camera_height = 128;
+  g.preprocess.crop_rows = 96, g.preprocess.crop_cols = 256;
   return g;
 }
 

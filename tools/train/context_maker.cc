@@ -63,6 +63,22 @@ absl::StatusOr<model::PromptSequence> ContextMaker::SequenceOf(
 
 absl::StatusOr<std::vector<ContextLayers>> ContextMaker::Make(
     absl::Span<const PlanSample> samples) {
+  std::vector<PlanSample> distinct;
+  std::vector<size_t> own;  // per sample: its place in `distinct`
+  for (const PlanSample& sample : samples) {
+    const bool again = !distinct.empty() && distinct.back().first_place == sample.first_place;
+    if (!again) distinct.push_back(sample);
+    own.push_back(distinct.size() - 1);
+  }
+  AUTOMOT_ASSIGN_OR_RETURN(const std::vector<ContextLayers> made, Prefill(distinct));
+  std::vector<ContextLayers> contexts;
+  contexts.reserve(samples.size());
+  for (const size_t place : own) contexts.push_back(made[place]);  // tensors are shared
+  return contexts;
+}
+
+absl::StatusOr<std::vector<ContextLayers>> ContextMaker::Prefill(
+    absl::Span<const PlanSample> samples) {
   AUTOMOT_ASSIGN_OR_RETURN(const Features features, FeaturesOf(samples));
   std::vector<std::vector<model::ImageFeature>> images(samples.size());
   std::vector<model::PromptSequence> sequences;

@@ -25,6 +25,7 @@ class ContextMaker {
                int64_t cache_bytes)
       : model_(std::move(model)), loader_(loader), free_bytes_(cache_bytes) {}
 
+  // Samples of one `first_place` in a row share one context.
   absl::StatusOr<std::vector<ContextLayers>> Make(absl::Span<const PlanSample> samples);
 
   int64_t cached_frames() const { return static_cast<int64_t>(cache_.size()); }
@@ -32,6 +33,7 @@ class ContextMaker {
  private:
   using Key = std::tuple<FrameRef, bool>;
   using Features = std::map<Key, model::ImageFeature>;
+  absl::StatusOr<std::vector<ContextLayers>> Prefill(absl::Span<const PlanSample> samples);
   absl::StatusOr<Features> FeaturesOf(absl::Span<const PlanSample> samples);
   absl::StatusOr<model::PromptSequence> SequenceOf(
       const PlanSample& sample, absl::Span<const model::ImageFeature> images) const;

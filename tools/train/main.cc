@@ -1,5 +1,8 @@
 // automot-train: teaches a checkpoint from recorded driving (docs/training.md).
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
+#include <climits>
 #include <cstdio>
 
 #include "tools/train/trainer.h"
@@ -62,6 +65,7 @@ void AddRecipeFlags(CLI::App& app, Flags& flags) {
   app.add_flag("!--stored-statistics", a.batch_statistics,
                "Normalise by the stored statistics instead of each batch's");
   plain("--max-staleness-s", flags.max_staleness_s, "Oldest context, seconds");
+  plain("--plans-per-context", s.plans_per_context, "Samples of a batch that share one context");
   plain("--braking-share", s.braking_share, "Samples drawn from braking frames alone, 0..1");
   plain("--lidar-dropout", s.lidar_dropout, "Samples without LiDAR, 0..1");
   plain("--half-sweep", s.half_sweep, "Samples with one side's LiDAR, 0..1");
@@ -77,6 +81,9 @@ void AddRecipeFlags(CLI::App& app, Flags& flags) {
 
 int main(int argc, char** argv) {
   using namespace automot::train;
+  // Keeps freed activations for the next step: given back, the kernel would clear every page anew.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
   Flags flags;
   CLI::App app("Trains an AutoMoT checkpoint from recorded driving.");
   app.set_config("--config");

@@ -58,6 +58,7 @@ std::string SettingsText(const TrainOptions& options) {
       {"speed_weight", a.speed_weight},
       {"batch_statistics", a.batch_statistics},
       {"max_staleness_us", s.max_staleness_us},
+      {"plans_per_context", s.plans_per_context},
       {"braking_share", s.braking_share},
       {"lidar_dropout", s.lidar_dropout},
       {"half_sweep", s.half_sweep},

@@ -16,6 +16,11 @@ namespace fs = std::filesystem;
 // A frame from which the teacher slows down by at least this much within two seconds.
 constexpr float kBrakingMps = 1.0F;
 
+// Apart from the draws of frames at the same place.
+constexpr uint64_t kDisturbanceStream = 0xD15702BA9CE5EED5;
+
+}  // namespace
+
 // The same numbers on every machine: of the standard library only the engine, whose values the
 // standard fixes, not the distributions.
 class Draw {
@@ -38,6 +43,8 @@ class Draw {
   }
   std::mt19937_64 engine_;
 };
+
+namespace {
 
 bool IsBraking(const Episode& episode, int64_t frame) {
   const auto at = static_cast<size_t>(frame);
@@ -112,6 +119,10 @@ absl::Status ValidateSampler(const SamplerOptions& options) {
     if (value >= 0.0 && value <= 1.0) continue;
     return absl::InvalidArgumentError(absl::StrCat(name, " is ", value, ", must be in [0, 1]"));
   }
+  if (options.plans_per_context < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("plans_per_context is ", options.plans_per_context, ", must be at least 1"));
+  }
   if (options.max_staleness_us < 0 || options.max_staleness_us > 60'000'000) {
     return absl::InvalidArgumentError(absl::StrCat("max_staleness_us is ", options.max_staleness_us,
                                                    ", must be in [0, 60000000]"));
@@ -138,7 +149,8 @@ absl::StatusOr<Sampler> Sampler::Create(const Dataset& dataset, const SamplerOpt
   return sampler;
 }
 
-PlanSample Sampler::Plan(int64_t step, int64_t place) const {
+// A capture, and a context that is older than it by up to the largest staleness.
+PlanSample Sampler::DrawPair(int64_t step, int64_t place) const {
   Draw draw(options_.seed, step, place);
   const bool braking = draw.Chance(options_.braking_share) && !braking_.empty();
   const std::vector<FrameRef>& frames = braking ? braking_ : usable_;
@@ -153,6 +165,26 @@ PlanSample Sampler::Plan(int64_t step, int64_t place) const {
                     sample.now.frame - static_cast<int64_t>(draw.Below(choices + 1))};
   sample.history = History(episode, sample.context, options_, draw);
   sample.flip = draw.Chance(options_.flip);
+  sample.first_place = place;
+  return sample;
+}
+
+// Any capture, or `otherwise`, that may be planned with `context`.
+FrameRef Sampler::LaterCapture(FrameRef context, FrameRef otherwise, Draw& draw) const {
+  const Episode& episode = *dataset_->episodes[static_cast<size_t>(context.episode)];
+  const int64_t begin = episode.time_us[static_cast<size_t>(context.frame)];
+  const auto* const end = std::upper_bound(episode.time_us.begin(), episode.time_us.end(),
+                                           begin + options_.max_staleness_us);
+  const auto choices = static_cast<size_t>(end - episode.time_us.begin() - context.frame);
+  const int64_t frame = context.frame + static_cast<int64_t>(draw.Below(choices));
+  const bool usable = episode.usable[static_cast<size_t>(frame)] != 0;
+  return usable ? FrameRef{context.episode, frame} : otherwise;
+}
+
+PlanSample Sampler::Plan(int64_t step, int64_t place) const {
+  PlanSample sample = DrawPair(step, place - place % options_.plans_per_context);
+  Draw draw(options_.seed ^ kDisturbanceStream, step, place);
+  if (place != sample.first_place) sample.now = LaterCapture(sample.context, sample.now, draw);
   sample.camera = !draw.Chance(options_.camera_dropout);
   if (draw.Chance(options_.half_sweep)) {
     sample.lidar = draw.Chance(0.5) ? LidarUse::kLeft : LidarUse::kRight;

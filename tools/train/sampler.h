@@ -28,6 +28,7 @@ struct FrameRef {
 struct SamplerOptions {
   uint64_t seed = 1;
   int64_t max_staleness_us = 1'000'000;  // of the context, uniform from 0 over the recorded frames
+  int64_t plans_per_context = 4;         // neighbours in a batch that share one context
   int64_t history_frames = 4;
   int64_t history_spacing_us = 250'000;
   // Probabilities, 0..1.
@@ -50,6 +51,8 @@ struct PlanSample {
   FrameRef now;      // the fast step's capture, whose labels are learnt
   FrameRef context;  // the context's capture: its speed and target points are the prompt
   std::vector<FrameRef> history;  // what the context looks at, oldest first
+  // The first sample of the batch with the same context and the same `flip`.
+  int64_t first_place = 0;
   LidarUse lidar = LidarUse::kWhole;
   bool camera = true;
   bool flip = false;
@@ -61,12 +64,16 @@ struct QuestionSample {
   const Question* question = nullptr;
 };
 
+class Draw;
+
 // Immutable; any number of threads may draw.
 class Sampler {
  public:
   // dataset: borrowed. NOT_FOUND where no frame is usable.
   static absl::StatusOr<Sampler> Create(const Dataset& dataset, const SamplerOptions& options);
 
+  // Places in groups of `plans_per_context` share context, history and flip; each has a capture and
+  // disturbances of its own.
   PlanSample Plan(int64_t step, int64_t place) const;
   // Only where there are questions.
   QuestionSample Ask(int64_t step, int64_t place) const;
@@ -78,6 +85,9 @@ class Sampler {
  private:
   Sampler(const Dataset& dataset, const SamplerOptions& options)
       : dataset_(&dataset), options_(options) {}
+
+  PlanSample DrawPair(int64_t step, int64_t place) const;
+  FrameRef LaterCapture(FrameRef context, FrameRef otherwise, Draw& draw) const;
 
   const Dataset* dataset_;
   SamplerOptions options_;

@@ -107,6 +107,32 @@ TEST_F(Sampling, ASampleDependsOnSeedStepAndPlaceAlone) {
   EXPECT_GT(differ_place, 25);
 }
 
+TEST_F(Sampling, NeighboursShareAContextThatIsOldEnoughForEach) {
+  SamplerOptions options = Undisturbed();
+  options.plans_per_context = 4;
+  options.max_staleness_us = 700'000;
+  const Sampler sampler = Make(options);
+  std::set<int64_t> staleness;
+  for (int64_t step = 0; step < 300; ++step) {
+    const PlanSample first = sampler.Plan(step, 4);
+    EXPECT_EQ(first.first_place, 4);
+    EXPECT_EQ(sampler.Plan(step, 3).first_place, 0);
+    for (int64_t place = 5; place < 8; ++place) {
+      const PlanSample other = sampler.Plan(step, place);
+      EXPECT_EQ(other.first_place, 4);
+      EXPECT_EQ(other.context, first.context);
+      EXPECT_EQ(other.history, first.history);
+      EXPECT_EQ(other.flip, first.flip);
+      EXPECT_EQ(other.now.episode, first.context.episode);
+      EXPECT_LT(other.now.frame, 25);  // later ones are not usable
+      staleness.insert(other.now.frame - other.context.frame);
+    }
+  }
+  EXPECT_EQ(*staleness.begin(), 0);
+  EXPECT_EQ(*staleness.rbegin(), 7);
+  EXPECT_EQ(staleness.size(), 8u);
+}
+
 TEST_F(Sampling, LidarIsDroppedAndHalved) {
   SamplerOptions options = Undisturbed();
   options.lidar_dropout = 0.3;
