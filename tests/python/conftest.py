@@ -79,7 +79,7 @@ def recorded_run(tmp_path: Path, straight_road: RoadMap) -> Path:
     (tmp_path / "maps").mkdir()
     for tick in (0, 2):
         ticks[tick]["frame"] = True
-        Image.new("RGB", (512, 256), (90, 90, 90)).save(tmp_path / "frames" / f"{tick:06d}.jpg")
+        Image.new("RGB", (256, 128), (90, 90, 90)).save(tmp_path / "frames" / f"{tick:06d}.jpg")
         np.save(tmp_path / "frames" / f"{tick:06d}.npy", np.array([[5.0, 2.0]], dtype=np.float16))
     np.savez(
         tmp_path / "maps" / "0.npz",

@@ -46,7 +46,7 @@ def play(
     try:
         agent.setup(f"{file}+recorded")
         camera = agent.sensors()[0]
-        assert (camera["width"], camera["height"]) == (512, 256), "the served checkpoint's"
+        assert (camera["width"], camera["height"]) == (256, 128), "the served checkpoint's"
         commands = [
             agent.run_step(moment.packets(compass=math.nan if i == 0 else None), moment.timestamp_s)
             for i, moment in enumerate(drive)

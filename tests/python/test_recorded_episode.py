@@ -72,7 +72,7 @@ def test_episode_has_what_the_model_sees(episode):
     for observation in with_picture:
         frame = observation.camera_frames[0]
         assert frame.capture_time_us == observation.capture_time_us
-        assert Image.open(io.BytesIO(frame.data)).size == (512, 256)
+        assert Image.open(io.BytesIO(frame.data)).size == (256, 128)
     for observation in episode:
         points = observation.lidar_points
         assert points.dtype == np.float32 and len(points) > 300
@@ -128,5 +128,5 @@ def test_services_answer_every_observation(service, episode):
 def test_services_declare_the_camera_of_the_recording(service):
     with PlannerClient(service["planning"]) as client:
         info = client.server_info()
-    assert info.camera_size == (512, 256)
+    assert info.camera_size == (256, 128)
     assert info.lane == "in_process" and not info.weights_trained

@@ -42,7 +42,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--source", choices=("teacher", "dagger"), default="teacher", help="who drives"
     )
     parser.add_argument("--service", default="", metavar="HOST:PORT", help="planner (dagger)")
-    parser.add_argument("--camera-size", default="128x96", metavar="WxH", help="pixels")
+    parser.add_argument("--camera-size", default="256x128", metavar="WxH", help="pixels")
     parser.add_argument(
         "--target-point-rule", default="route_distance:8,20", help="the checkpoint's rule"
     )

@@ -21,7 +21,7 @@ from automot_client.loading.open_loop import Schedule, run_schedule
 from automot_client.loading.synthetic import SyntheticVehicle
 from automot_client.loading.tally import Tally
 
-_DEFAULT_CAMERA = (512, 256)
+_DEFAULT_CAMERA = (256, 128)
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

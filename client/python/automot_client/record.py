@@ -25,7 +25,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--skip-seconds", type=float, default=0.0, help="time driven before that")
     parser.add_argument("--seed", type=int, default=0, help="seed of map and traffic")
     parser.add_argument("--density", type=float, default=0.1, help="traffic density")
-    parser.add_argument("--camera-size", default="512x256", metavar="WxH", help="pixels")
+    parser.add_argument("--camera-size", default="256x128", metavar="WxH", help="pixels")
     parser.add_argument("--camera-every-ticks", type=int, default=2, help="ticks per picture")
     parser.add_argument("--jpeg-quality", type=int, default=85, help="of the pictures")
     parser.add_argument("--lidar-azimuths", type=int, default=540, help="LiDAR beams per ring")

@@ -23,7 +23,7 @@ from automot_client.loading.load_session import LoadSession
 from automot_client.loading.paced_vehicle import LATE, Outcome, PacedVehicle
 from automot_client.loading.synthetic import SyntheticVehicle
 
-_DEFAULT_CAMERA = (512, 256)
+_DEFAULT_CAMERA = (256, 128)
 _LOOKS = 8  # Different views; vehicles take them in turn, because making more only costs time.
 
 
