@@ -25,6 +25,8 @@ usage: tools/dev.sh VERB [OPTION...]
   lint    format, proto, shell, container and manifest checks
   demo    drive a car through both services and write a report
           [--two-processes] [--lane in_process|shared_memory|grpc] [--seconds S] [--seed N] [--out DIR] [--pace realtime|max] [--fault freeze|kill|restart@S] [--chaos SEED]
+  train   collect driving, train a model in two stages, score it on held-out routes (hours); --small: under an hour
+          [--out DIR] [--seed N] [--processes P] [--threads T] [--device cpu|cuda]
   bench   benchmarks; prints the commands of the parts
   parity  compare with transformers, timm, tokenizers and Pillow on random models (docs/parity.md)
   fuzz    search for files that break their readers, with libFuzzer [SECONDS of each target, 60]
@@ -97,6 +99,18 @@ verb_demo() {
   "$demo_env/bin/python" "$ROOT/tools/demo.py" --bin-dir "$ROOT/build/release/bin" "$@"
 }
 
+verb_train() {
+  verb_setup
+  install_debian debian-demo.txt
+  local demo_env
+  demo_env=$(python_environment metadrive "$ROOT/client/python/requirements-demo.txt")
+  configure_release
+  build release automot-train automot-serve automot-make-checkpoint
+  install_client "$demo_env"
+  step "Training"
+  "$demo_env/bin/python" "$ROOT/tools/train.py" --bin-dir "$ROOT/build/release/bin" "$@"
+}
+
 verb_bench() {
   verb_setup
   configure_release
@@ -119,7 +133,7 @@ verb_parity() {
 main() {
   local verb=${1:-}
   case "$verb" in
-    setup | build | test | lint | demo | bench | parity | fuzz) shift && "verb_$verb" "$@" ;;
+    setup | build | test | lint | demo | train | bench | parity | fuzz) shift && "verb_$verb" "$@" ;;
     "" | -h | --help | help) usage ;;
     *) usage >&2 && fail "unknown verb '$verb'" ;;
   esac
