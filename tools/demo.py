@@ -19,8 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from automot_client import drive as automot_drive
+from automot_client.bridge.splits import SPLITS
 
 START_TIMEOUT_S = 120
+HELD_OUT = SPLITS["test"].begin  # a scene that no model was trained on
 
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
@@ -29,9 +31,7 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
         prog="tools/dev.sh demo", description=__doc__, allow_abbrev=False
     )
     parser.add_argument("--bin-dir", type=Path, required=True, help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--checkpoint", type=Path, help="checkpoint folder [a small random one is made]"
-    )
+    parser.add_argument("--checkpoint", type=Path, help="checkpoint folder [models/nano]")
     parser.add_argument("--two-processes", action="store_true", help="reasoning and planning apart")
     parser.add_argument(
         "--lane",
@@ -39,7 +39,9 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
         help="demand a lane for contexts [in_process, with --two-processes the best one]",
     )
     parser.add_argument("--seconds", type=float, default=60.0, help="simulated time to drive [60]")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the first episode [0]")
+    parser.add_argument(
+        "--seed", type=int, default=HELD_OUT, help=f"seed of the first episode [{HELD_OUT}]"
+    )
     parser.add_argument(
         "--out", type=Path, default=Path("out/demo"), help="folder of the report [out/demo]"
     )
@@ -80,15 +82,9 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     return options, rest
 
 
-def default_checkpoint(bin_dir: Path, out: Path) -> Path:
-    """The embedded default: small, random weights."""
-    path = out.parent / "checkpoints" / "nano"
-    if not (path / "model.safetensors").exists():
-        print(f"making a random checkpoint in {path} (untrained weights)", flush=True)
-        subprocess.run(
-            [bin_dir / "automot-make-checkpoint", "--preset", "nano", "--out", path], check=True
-        )
-    return path
+def default_checkpoint() -> Path:
+    """The embedded default: the small trained model of this repository (models/nano/README.md)."""
+    return Path(__file__).resolve().parent.parent / "models" / "nano"
 
 
 class Service:
@@ -222,7 +218,7 @@ def main() -> int:
     options, rest = parse_arguments()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.checkpoint is None:
-        options.checkpoint = default_checkpoint(options.bin_dir, options.out)
+        options.checkpoint = default_checkpoint()
     return (run_two_processes if options.two_processes else run_one_process)(options, rest)
 
 

@@ -24,12 +24,17 @@ def missing_program() -> str | None:
 
 
 @contextlib.contextmanager
-def running_service(folder: Path) -> Iterator[dict[str, str]]:
-    """Runs automot-serve; yields the addresses of its first line; ends it with SIGTERM and wants status 0."""
+def running_service(folder: Path, checkpoint: Path | None = None) -> Iterator[dict[str, str]]:
+    """Runs automot-serve; yields the addresses of its first line; ends it with SIGTERM and wants status 0.
+
+    checkpoint: None makes a small random one.
+    """
     programs = Path(os.environ["AUTOMOT_BIN_DIR"])
-    checkpoint, log = folder / "nano", folder / "serve.log"
-    maker = [programs / "automot-make-checkpoint", "--preset", "nano", "--out", checkpoint]
-    subprocess.run(maker, check=True, timeout=START_LIMIT_S, stdout=subprocess.DEVNULL)
+    log = folder / "serve.log"
+    if checkpoint is None:
+        checkpoint = folder / "nano"
+        maker = [programs / "automot-make-checkpoint", "--preset", "nano", "--out", checkpoint]
+        subprocess.run(maker, check=True, timeout=START_LIMIT_S, stdout=subprocess.DEVNULL)
     command = [programs / "automot-serve", "--checkpoint", checkpoint]
     for name in ("planning", "reasoning", "metrics"):
         command += [f"--{name}-address", "127.0.0.1:0"]
