@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/types/observation.h"
@@ -31,6 +32,15 @@ ImageFormat SniffFormat(std::string_view bytes);
 // Pillow (libjpeg-turbo: integer DCT, smooth chroma upsampling).
 // INVALID_ARGUMENT: over a limit, not a JPEG, truncated, damaged, or a colour space without RGB.
 absl::StatusOr<RgbImage> DecodeJpeg(std::string_view bytes, const DecodeLimits& limits = {});
+
+// Told the sides of a JPEG, by how much to divide them: 1, 2, 4 or 8.
+using ReductionChoice = absl::FunctionRef<int(int width, int height)>;
+
+// The same, smaller: the sides are divided, rounded up, by leaving out the high frequencies of each
+// block. As the mean of squares of that side, without making the pixels first; as strict with
+// damage. `choose` is called once the header has passed the limits.
+absl::StatusOr<RgbImage> DecodeJpegReduced(std::string_view bytes, const DecodeLimits& limits,
+                                           ReductionChoice choose);
 
 // Palette, grey and 16-bit PNGs become 8-bit RGB; alpha and gamma are ignored.
 // INVALID_ARGUMENT: over a limit, not a PNG, truncated or damaged.

@@ -62,9 +62,19 @@ bool ReadHeader(JpegDecoder& decoder, std::string_view bytes) {
   return true;
 }
 
-bool ReadPixels(JpegDecoder& decoder, uint8_t* pixels) {
+// `image` has the sides, and room for the pixels.
+bool ReadPixels(JpegDecoder& decoder, int reduction, RgbImage& image) {
   if (setjmp(decoder.escape) != 0) return false;
+  decoder.info.scale_num = 1;
+  decoder.info.scale_denom = static_cast<unsigned>(reduction);
   jpeg_start_decompress(&decoder.info);
+  if (decoder.info.output_width != static_cast<JDIMENSION>(image.width) ||
+      decoder.info.output_height != static_cast<JDIMENSION>(image.height)) {
+    std::snprintf(decoder.message, sizeof(decoder.message), "decodes to %u x %u",
+                  decoder.info.output_width, decoder.info.output_height);
+    return false;
+  }
+  uint8_t* const pixels = image.pixels.data();
   const size_t stride = size_t{3} * decoder.info.output_width;
   while (decoder.info.output_scanline < decoder.info.output_height) {
     JSAMPROW row = pixels + stride * decoder.info.output_scanline;
@@ -75,23 +85,31 @@ bool ReadPixels(JpegDecoder& decoder, uint8_t* pixels) {
 }
 
 absl::Status DecodeInto(JpegDecoder& decoder, std::string_view bytes, const DecodeLimits& limits,
-                        RgbImage& image) {
+                        ReductionChoice choose, RgbImage& image) {
   const auto damaged = [&] {
     return absl::InvalidArgumentError(
         absl::StrCat("image: JPEG of ", bytes.size(), " bytes is damaged: ", decoder.message));
   };
   if (!ReadHeader(decoder, bytes)) return damaged();
   AUTOMOT_RETURN_IF_ERROR(CheckSize(decoder.info.image_width, decoder.info.image_height, limits));
-  image.width = static_cast<int>(decoder.info.image_width);
-  image.height = static_cast<int>(decoder.info.image_height);
+  const int width = static_cast<int>(decoder.info.image_width);
+  const int height = static_cast<int>(decoder.info.image_height);
+  const int reduction = choose(width, height);
+  image.width = (width + reduction - 1) / reduction;
+  image.height = (height + reduction - 1) / reduction;
   image.pixels.resize(size_t{3} * image.width * image.height);
-  if (!ReadPixels(decoder, image.pixels.data())) return damaged();
+  if (!ReadPixels(decoder, reduction, image)) return damaged();
   return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::StatusOr<RgbImage> DecodeJpeg(std::string_view bytes, const DecodeLimits& limits) {
+  return DecodeJpegReduced(bytes, limits, [](int, int) { return 1; });
+}
+
+absl::StatusOr<RgbImage> DecodeJpegReduced(std::string_view bytes, const DecodeLimits& limits,
+                                           ReductionChoice choose) {
   if (bytes.size() > limits.max_bytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("image: JPEG of ", bytes.size(), " bytes, the limit is ", limits.max_bytes));
@@ -106,7 +124,7 @@ absl::StatusOr<RgbImage> DecodeJpeg(std::string_view bytes, const DecodeLimits& 
   decoder.progress.progress_monitor = FailOnScans;
   decoder.max_scans = limits.max_scans;
   RgbImage image;
-  const absl::Status status = DecodeInto(decoder, bytes, limits, image);
+  const absl::Status status = DecodeInto(decoder, bytes, limits, choose, image);
   jpeg_destroy_decompress(&decoder.info);
   if (!status.ok()) return status;
   return image;

@@ -31,32 +31,59 @@ Rollout::Rollout(StartRequest request, const RigCamera& front, const ModelVehicl
       vehicle_(vehicle),
       reprojections_(reprojections) {}
 
+std::shared_ptr<const Reprojection> Rollout::KnownTable(int width, int height) const {
+  const std::lock_guard lock(mutex_);
+  const bool known = reprojection_ != nullptr && reprojection_->Fits(width, height);
+  return known ? reprojection_ : nullptr;
+}
+
+// A table costs more than a picture: only pictures that decode have one made.
+std::shared_ptr<const Reprojection> Rollout::TableFor(const RgbImage& picture) {
+  if (auto known = KnownTable(picture.width, picture.height)) return known;
+  const auto table = reprojections_->For(front_, picture.width, picture.height);
+  AUTOMOT_LOG(kInfo, "egodriver_frames",
+              {{"rollout", id()},
+               {"camera", front_.id},
+               {"width", picture.width},
+               {"height", picture.height},
+               {"reprojected", !table->identity()},
+               {"decoded_at_one_in", table->reduction()}});
+  const std::lock_guard lock(mutex_);
+  return reprojection_ = table;
+}
+
+// The first picture of a size is decoded twice where its table has a reduction: what a picture
+// becomes must not depend on what came before it.
+absl::StatusOr<Rollout::Decoded> Rollout::DecodeFrame(std::string_view bytes) {
+  const image::DecodeLimits limits{.max_bytes = kMaxFrameBytes};
+  Decoded decoded;
+  const bool jpeg = image::SniffFormat(bytes) == image::ImageFormat::kJpeg;
+  if (!jpeg) {
+    AUTOMOT_ASSIGN_OR_RETURN(decoded.picture, image::DecodeImage(bytes, limits));
+    decoded.table = TableFor(decoded.picture);
+    return decoded;
+  }
+  const auto reduction = [&](int width, int height) {
+    if (decoded.table == nullptr) decoded.table = KnownTable(width, height);
+    return decoded.table != nullptr ? decoded.table->reduction() : 1;
+  };
+  AUTOMOT_ASSIGN_OR_RETURN(decoded.picture, image::DecodeJpegReduced(bytes, limits, reduction));
+  if (decoded.table != nullptr) return decoded;
+  decoded.table = TableFor(decoded.picture);
+  if (decoded.table->reduction() == 1) return decoded;
+  AUTOMOT_ASSIGN_OR_RETURN(decoded.picture, image::DecodeJpegReduced(bytes, limits, reduction));
+  return decoded;
+}
+
 absl::StatusOr<CameraFrame> Rollout::MakeFrame(SessionTimeUs time_us, std::string_view bytes) {
-  AUTOMOT_ASSIGN_OR_RETURN(RgbImage picture,
-                           image::DecodeImage(bytes, {.max_bytes = kMaxFrameBytes}));
-  std::shared_ptr<const Reprojection> table;
-  {
-    const std::lock_guard lock(mutex_);
-    table = reprojection_;
-  }
-  if (table == nullptr || !table->Fits(picture)) {
-    table = reprojections_->For(front_, picture.width, picture.height);
-    AUTOMOT_LOG(kInfo, "egodriver_frames",
-                {{"rollout", id()},
-                 {"camera", front_.id},
-                 {"width", picture.width},
-                 {"height", picture.height},
-                 {"reprojected", !table->identity()}});
-    const std::lock_guard lock(mutex_);
-    reprojection_ = table;
-  }
+  AUTOMOT_ASSIGN_OR_RETURN(Decoded decoded, DecodeFrame(bytes));
   CameraFrame frame;
   frame.capture_time_us = time_us;
   frame.was_jpeg = image::SniffFormat(bytes) == image::ImageFormat::kJpeg;
-  if (table->identity()) {
-    frame.image = std::make_shared<const RgbImage>(std::move(picture));
+  if (decoded.table->identity()) {
+    frame.image = std::make_shared<const RgbImage>(std::move(decoded.picture));
   } else {
-    AUTOMOT_ASSIGN_OR_RETURN(RgbImage seen, table->Apply(picture));
+    AUTOMOT_ASSIGN_OR_RETURN(RgbImage seen, decoded.table->Apply(decoded.picture));
     frame.image = std::make_shared<const RgbImage>(std::move(seen));
   }
   return frame;

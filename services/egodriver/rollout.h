@@ -104,6 +104,14 @@ class Rollout {
   std::atomic<int> drives_in_flight{0};
 
  private:
+  struct Decoded {
+    RgbImage picture;
+    std::shared_ptr<const Reprojection> table;  // that takes it
+  };
+  std::shared_ptr<const Reprojection> KnownTable(int width, int height) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  std::shared_ptr<const Reprojection> TableFor(const RgbImage& picture) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<Decoded> DecodeFrame(std::string_view bytes);
   absl::StatusOr<CameraFrame> MakeFrame(SessionTimeUs time_us, std::string_view bytes);
   RouteTarget Targets(const TimedPose& now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ResolveRoute() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

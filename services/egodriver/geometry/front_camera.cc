@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numbers>
 
 #include "absl/strings/str_cat.h"
@@ -34,6 +35,19 @@ std::optional<Vec2> PixelOf(const RigCamera& camera, const Vec3& ray_in_rig, int
   return inside ? std::optional<Vec2>(scaled) : std::nullopt;
 }
 
+// Adds the pixels of a row to the sums of the squares that it crosses.
+void AddRow(const uint8_t* pixel, int frame_width, int side, std::vector<uint32_t>* sums) {
+  uint32_t* sum = sums->data();
+  for (int x = 0; x < frame_width; sum += 3) {
+    const int end = std::min(x + side, frame_width);
+    for (; x < end; ++x, pixel += 3) {
+      sum[0] += pixel[0];
+      sum[1] += pixel[1];
+      sum[2] += pixel[2];
+    }
+  }
+}
+
 // Averages squares of `side` pixels; the last ones of a row or column may be smaller.
 RgbImage Shrink(const RgbImage& frame, int side, int width, int height) {
   RgbImage small{width, height, std::vector<uint8_t>(static_cast<std::size_t>(width) * height * 3)};
@@ -42,11 +56,8 @@ RgbImage Shrink(const RgbImage& frame, int side, int width, int height) {
     std::fill(sums.begin(), sums.end(), 0U);
     const int top = row * side, bottom = std::min(top + side, frame.height);
     for (int y = top; y < bottom; ++y) {
-      const uint8_t* pixel = frame.pixels.data() + static_cast<std::size_t>(y) * frame.width * 3;
-      for (int x = 0; x < frame.width; ++x, pixel += 3) {
-        uint32_t* sum = sums.data() + static_cast<std::ptrdiff_t>(x / side) * 3;
-        for (int c = 0; c < 3; ++c) sum[c] += pixel[c];
-      }
+      AddRow(frame.pixels.data() + static_cast<std::size_t>(y) * frame.width * 3, frame.width, side,
+             &sums);
     }
     uint8_t* out = small.pixels.data() + static_cast<std::size_t>(row) * width * 3;
     for (int x = 0; x < width; ++x) {
@@ -57,6 +68,16 @@ RgbImage Shrink(const RgbImage& frame, int side, int width, int height) {
     }
   }
   return small;
+}
+
+int DividedUp(int value, int by) { return (value + by - 1) / by; }
+
+// Of the divisions that decoding can do, the largest that leaves whole squares to average.
+int ReductionOf(int shrink) {
+  for (const int reduction : {8, 4, 2}) {
+    if (shrink % reduction == 0) return reduction;
+  }
+  return 1;
 }
 
 }  // namespace
@@ -105,9 +126,11 @@ Reprojection::Reprojection(const RigCamera& camera, const ModelCamera& model, in
   const double scale = camera.width > 0 ? static_cast<double>(width) / camera.width : 1.0;
   const double ratio = FocalLength(camera.lens) * scale / model.FocalLength();
   shrink_ = std::clamp(static_cast<int>(ratio), 1, std::min({width, height, 64}));
-  small_width_ = (width + shrink_ - 1) / shrink_;
-  small_height_ = (height + shrink_ - 1) / shrink_;
+  small_width_ = DividedUp(width, shrink_);
+  small_height_ = DividedUp(height, shrink_);
   MakeTaps(camera, model);
+  reduction_ = identity_ ? 1 : ReductionOf(shrink_);
+  MakeSpans();
 }
 
 void Reprojection::MakeTaps(const RigCamera& camera, const ModelCamera& model) {
@@ -134,33 +157,59 @@ void Reprojection::MakeTaps(const RigCamera& camera, const ModelCamera& model) {
   if (identity_) taps_ = {};
 }
 
+void Reprojection::MakeSpans() {
+  if (identity_) return;
+  const auto seen = [](const Tap& tap) { return tap.offset >= 0; };
+  for (int row = 0; row < model_height_; ++row) {
+    const auto begin = taps_.begin() + std::ptrdiff_t{row} * model_width_;
+    const auto end = begin + model_width_;
+    const auto first = std::find_if(begin, end, seen);
+    const auto last =
+        std::find_if(std::make_reverse_iterator(end), std::make_reverse_iterator(first), seen);
+    spans_.push_back({static_cast<int>(first - begin), static_cast<int>(last.base() - begin)});
+  }
+}
+
 absl::StatusOr<RgbImage> Reprojection::Apply(const RgbImage& frame) const {
-  if (!Fits(frame)) {
+  const bool whole = Fits(frame.width, frame.height);
+  const bool reduced = frame.width == DividedUp(width_, reduction_) &&
+                       frame.height == DividedUp(height_, reduction_);
+  if (!whole && !reduced) {
     return absl::InvalidArgumentError(absl::StrCat("frame is ", frame.width, "x", frame.height,
                                                    "; expected ", width_, "x", height_));
   }
   if (identity_) return frame;
-  RgbImage shrunk;
-  if (shrink_ > 1) shrunk = Shrink(frame, shrink_, small_width_, small_height_);
-  const uint8_t* pixels = shrink_ > 1 ? shrunk.pixels.data() : frame.pixels.data();
+  const int side = whole ? shrink_ : shrink_ / reduction_;
   RgbImage out{model_width_, model_height_, std::vector<uint8_t>(taps_.size() * 3)};
+  if (side == 1) {
+    Sample(frame.pixels.data(), &out);
+  } else {
+    Sample(Shrink(frame, side, small_width_, small_height_).pixels.data(), &out);
+  }
+  return out;
+}
+
+// `pixels` are [small height, small width, 3]. What is not seen stays as it is.
+void Reprojection::Sample(const uint8_t* pixels, RgbImage* out) const {
   const int next_column = small_width_ > 1 ? 3 : 0;
   const std::ptrdiff_t next_row = small_height_ > 1 ? std::ptrdiff_t{small_width_} * 3 : 0;
-  uint8_t* to = out.pixels.data();
-  for (const Tap& tap : taps_) {
-    if (tap.offset >= 0) {
-      const uint8_t* from = pixels + std::ptrdiff_t{tap.offset} * 3;
-      const int right = tap.right, left = kWeightOne - right;
-      const int below = tap.below, above = kWeightOne - below;
+  for (int row = 0; row < model_height_; ++row) {
+    const Span& span = spans_[static_cast<std::size_t>(row)];
+    const std::ptrdiff_t first = std::ptrdiff_t{row} * model_width_ + span.first;
+    const Tap* tap = taps_.data() + first;
+    uint8_t* to = out->pixels.data() + first * 3;
+    for (int column = span.first; column < span.end; ++column, ++tap, to += 3) {
+      if (tap->offset < 0) continue;
+      const uint8_t* from = pixels + std::ptrdiff_t{tap->offset} * 3;
+      const int right = tap->right, left = kWeightOne - right;
+      const int below = tap->below, above = kWeightOne - below;
       for (int c = 0; c < 3; ++c) {
         const int upper = from[c] * left + from[c + next_column] * right;
         const int lower = from[c + next_row] * left + from[c + next_row + next_column] * right;
         to[c] = static_cast<uint8_t>((upper * above + lower * below + (1 << 15)) >> 16);
       }
     }
-    to += 3;
   }
-  return out;
 }
 
 std::shared_ptr<const Reprojection> ReprojectionCache::For(const RigCamera& camera, int width,

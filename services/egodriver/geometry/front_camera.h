@@ -51,11 +51,12 @@ class Reprojection {
  public:
   Reprojection(const RigCamera& camera, const ModelCamera& model, int width, int height);
 
-  // INVALID_ARGUMENT where `frame` is of another size.
+  // `frame` is of the declared size, or of that size divided by reduction(), rounded up: its pixels
+  // are then the means of squares of that side. INVALID_ARGUMENT where it is of another size.
   absl::StatusOr<RgbImage> Apply(const RgbImage& frame) const;
-  bool Fits(const RgbImage& frame) const {
-    return frame.width == width_ && frame.height == height_;
-  }
+  bool Fits(int width, int height) const { return width == width_ && height == height_; }
+  // What decoding may leave out already, as DecodeJpegReduced has it: 1, 2, 4 or 8.
+  int reduction() const { return reduction_; }
   // The frame is already the model's picture.
   bool identity() const { return identity_; }
 
@@ -65,14 +66,22 @@ class Reprojection {
     uint16_t right = 0;   // weight of the right column, 0 to 256
     uint16_t below = 0;   // weight of the lower row
   };
+  // Columns of a row of the model's picture that may be seen: first and one behind the last.
+  struct Span {
+    int first = 0, end = 0;
+  };
   void MakeTaps(const RigCamera& camera, const ModelCamera& model);
+  void MakeSpans();
+  void Sample(const uint8_t* pixels, RgbImage* out) const;
 
   int width_, height_;  // of the frames
   int shrink_ = 1;      // frames are averaged over squares of this side first
+  int reduction_ = 1;   // the part of it that decoding can do
   int small_width_, small_height_;
   int model_width_, model_height_;
   bool identity_ = false;
-  std::vector<Tap> taps_;  // [model height, model width]
+  std::vector<Tap> taps_;    // [model height, model width]
+  std::vector<Span> spans_;  // [model height]
 };
 
 // Vehicles of one fleet share their tables. Thread-safe.

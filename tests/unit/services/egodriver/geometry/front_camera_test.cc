@@ -9,6 +9,9 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "common/image/decode.h"
+#include "common/image/encode.h"
+
 namespace automot::egodriver {
 namespace {
 
@@ -132,6 +135,46 @@ TEST(FrontCameraTest, FramesOfAnotherSizeShowTheSame) {
   EXPECT_EQ(picture.pixels[(16 * 64 + 30) * 3], 0) << "left of the middle";
   EXPECT_EQ(picture.pixels[(16 * 64 + 33) * 3], 200) << "right of the middle";
   EXPECT_TRUE(absl::IsInvalidArgument(wide.Apply(Scene(8, 8)).status()));
+}
+
+TEST(FrontCameraTest, PicturesDecodedSmallerShowTheSame) {
+  const ModelCamera model{64, 32, 110.0};  // 22.4 pixels per radian
+  struct Case {
+    double fov_deg;
+    int reduction;
+  };
+  // 152, 121 and 92 pixels per radian: squares of 6, 5 and 4 pixels.
+  for (const auto& [fov_deg, reduction] : {Case{55.0, 2}, Case{66.8, 1}, Case{81.0, 4}}) {
+    const RigCamera camera = Looking("front", 0.0, fov_deg, 159, 93);
+    const Reprojection table(camera, model, 159, 93);
+    ASSERT_EQ(table.reduction(), reduction) << fov_deg;
+    RgbImage scene{159, 93, {}};  // without edges, which the two ways of averaging blur differently
+    for (int i = 0; i < 159 * 93; ++i) {
+      const double x = i % 159, y = i / 159;
+      for (const double value :
+           {40 + x, 40 + 2 * y, 128 + 60 * std::sin(x / 17) * std::cos(y / 13)})
+        scene.pixels.push_back(static_cast<uint8_t>(std::lround(value)));
+    }
+    const std::string jpeg = *image::EncodeJpeg(scene);
+    const auto chosen = [&](int width, int height) {
+      EXPECT_TRUE(table.Fits(width, height));
+      return table.reduction();
+    };
+    const auto small = image::DecodeJpegReduced(jpeg, {}, chosen);
+    ASSERT_TRUE(small.ok()) << small.status();
+    EXPECT_EQ(small->width, (159 + reduction - 1) / reduction);
+    const auto of_small = table.Apply(*small);
+    const auto of_whole = table.Apply(*image::DecodeJpeg(jpeg));
+    ASSERT_TRUE(of_small.ok() && of_whole.ok()) << of_small.status() << of_whole.status();
+    int lit = 0;
+    for (std::size_t i = 0; i < of_whole->pixels.size(); ++i) {
+      EXPECT_NEAR(of_small->pixels[i], of_whole->pixels[i], 4) << fov_deg << ": byte " << i;
+      lit += of_whole->pixels[i] > 0 ? 1 : 0;
+    }
+    EXPECT_GT(lit, 300);
+    EXPECT_TRUE(absl::IsInvalidArgument(
+        image::DecodeJpegReduced(jpeg.substr(0, jpeg.size() / 2), {}, chosen).status()));
+  }
 }
 
 TEST(FrontCameraTest, TheWidestViewAheadIsChosen) {
