@@ -69,6 +69,7 @@ ModelGeometry Nano() {
   g.preprocess.resize_width = 256, g.preprocess.resize_height = 128;
   g.preprocess.camera_width = 256, g.preprocess.camera_height = 128;
   g.preprocess.crop_rows = 96, g.preprocess.crop_cols = 256;
+  g.driving.target_point_rule = "route_distance:8,20";  // of the data it is trained on
   return g;
 }
 

@@ -81,6 +81,11 @@ absl::Status Episode::ReadQuestions(const std::string& path) {
   fields.Int("version", 1, 1);
   frames_ = fields.Int("frames", 1, kMaxFrames);
   AUTOMOT_RETURN_IF_ERROR(fields.status());
+  // Points are named by their rule, or given as distances by whoever has a rule of his own.
+  if (const auto rule = document.find("target_points_m");
+      rule != document.end() && rule->is_string()) {
+    target_point_rule_ = rule->get<std::string>();
+  }
   const auto list = document.find("questions");
   if (list == document.end()) return absl::OkStatus();
   for (const nlohmann::json& item : *list) {

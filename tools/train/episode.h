@@ -29,6 +29,8 @@ class Episode {
 
   int64_t frames() const { return frames_; }
   const std::string& id() const { return id_; }
+  // As the recorder declares it; empty where it declares none.
+  const std::string& target_point_rule() const { return target_point_rule_; }
   const std::vector<Question>& questions() const { return questions_; }
 
   absl::Span<const int64_t> time_us;      // [frames], session time
@@ -53,6 +55,7 @@ class Episode {
   absl::Status CheckRanges() const;
 
   std::string id_;
+  std::string target_point_rule_;
   int64_t frames_ = 0;
   std::unique_ptr<model::SafetensorsFile> file_;
   absl::Span<const int32_t> lidar_cell_;

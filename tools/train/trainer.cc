@@ -57,6 +57,7 @@ class Trainer {
  private:
   absl::Status Open();
   absl::Status OpenSplit(const std::string& name, std::unique_ptr<Split>& split);
+  absl::Status CheckRule(const Dataset& dataset) const;
   absl::Status Restore();
   absl::Status Step(LossLog& log);
   absl::Status Validate(LossLog& log);
@@ -118,9 +119,23 @@ absl::Status Trainer::Open() {
   return resumed ? Restore() : absl::OkStatus();
 }
 
+// Served by another rule than it was trained on, a model cuts corners and leaves the road.
+absl::Status Trainer::CheckRule(const Dataset& dataset) const {
+  const std::string& wanted = checkpoint_->geometry().driving.target_point_rule;
+  for (const auto& episode : dataset.episodes) {
+    const std::string& rule = episode->target_point_rule();
+    if (rule.empty() || rule == wanted) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        "episode ", episode->id(), " has target points by ", rule,
+        ", the checkpoint declares target_point_rule ", wanted, " (automot_dims.json)"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Trainer::OpenSplit(const std::string& name, std::unique_ptr<Split>& split) {
   split = std::make_unique<Split>();
   AUTOMOT_ASSIGN_OR_RETURN(split->dataset, OpenDataset(options_.dataset, name));
+  AUTOMOT_RETURN_IF_ERROR(CheckRule(split->dataset));
   AUTOMOT_ASSIGN_OR_RETURN(Sampler sampler, Sampler::Create(split->dataset, options_.sampler));
   split->sampler = std::make_unique<Sampler>(std::move(sampler));
   AUTOMOT_ASSIGN_OR_RETURN(

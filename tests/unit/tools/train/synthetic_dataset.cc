@@ -124,6 +124,7 @@ void WriteSyntheticSplit(const std::string& root, const std::string& split,
                                      {"map_seed", episode},
                                      {"frames", options.frames},
                                      {"frame_period_us", 100000},
+                                     {"target_points_m", options.target_point_rule},
                                      {"source", "teacher"},
                                      {"questions", questions}};
     Check(model::WriteTextFile(folder + "/episode.json", document.dump()));

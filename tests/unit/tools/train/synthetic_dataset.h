@@ -10,7 +10,8 @@ namespace automot::train {
 struct SyntheticOptions {
   int episodes = 2;
   int64_t frames = 30;
-  int width = 128, height = 96;  // of the pictures
+  int width = 128, height = 96;                           // of the pictures
+  std::string target_point_rule = "carla_route_planner";  // that of the tiny checkpoint
 };
 
 // Writes root/split/<episode>/. Throws std::runtime_error.

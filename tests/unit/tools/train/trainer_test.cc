@@ -156,6 +156,15 @@ TEST_F(Training, ARunIsNotResumedUnderAnotherRecipe) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("learning_rate is 1.0"));
 }
 
+TEST_F(Training, DataOfAnotherTargetPointRuleAreRefused) {
+  WriteSyntheticSplit(root_ + "/other", "train", {.target_point_rule = "route_distance:8,20"});
+  options_.dataset = root_ + "/other";
+  const absl::Status status = Run(options_);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("target points by route_distance:8,20, the checkpoint declares"));
+}
+
 TEST_F(Training, ValidationLeavesTheWeightsAlone) {
   WriteSyntheticSplit(root_ + "/data", "validation");
   options_.optimizer.steps = 4;
