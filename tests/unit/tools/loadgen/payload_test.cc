@@ -67,8 +67,8 @@ TEST(Payload, RawPicturesAreSeenBeforeAndAfterTheirArtefacts) {
 
 TEST(Payload, EpisodePlaysTheRecordedPicturesAndMotion) {
   PayloadOptions options = OptionsOf(PayloadKind::kEpisode);
-  options.camera_width = 512;
-  options.camera_height = 256;
+  options.camera_width = 256;
+  options.camera_height = 128;
   options.episode_folder = AUTOMOT_SOURCE_DIR "/tests/data/episode";
   const auto payload = Make(options);
   SentTick first, second;
