@@ -19,8 +19,6 @@ constexpr float kBrakingMps = 1.0F;
 // Apart from the draws of frames at the same place.
 constexpr uint64_t kDisturbanceStream = 0xD15702BA9CE5EED5;
 
-}  // namespace
-
 // The same numbers on every machine: of the standard library only the engine, whose values the
 // standard fixes, not the distributions.
 class Draw {
@@ -43,8 +41,6 @@ class Draw {
   }
   std::mt19937_64 engine_;
 };
-
-namespace {
 
 bool IsBraking(const Episode& episode, int64_t frame) {
   const auto at = static_cast<size_t>(frame);
@@ -81,6 +77,18 @@ std::vector<FrameRef> History(const Episode& episode, FrameRef anchor,
     chosen.push_back({anchor.episode, at - episode.time_us.begin()});
   }
   return chosen;
+}
+
+// Any capture that may be planned with a context of `context`; `otherwise` where it is not usable.
+FrameRef LaterCapture(const Episode& episode, FrameRef context, FrameRef otherwise,
+                      int64_t max_staleness_us, Draw& draw) {
+  const int64_t begin = episode.time_us[static_cast<size_t>(context.frame)];
+  const auto* const end =
+      std::upper_bound(episode.time_us.begin(), episode.time_us.end(), begin + max_staleness_us);
+  const auto choices = static_cast<size_t>(end - episode.time_us.begin() - context.frame);
+  const int64_t frame = context.frame + static_cast<int64_t>(draw.Below(choices));
+  const bool usable = episode.usable[static_cast<size_t>(frame)] != 0;
+  return usable ? FrameRef{context.episode, frame} : otherwise;
 }
 
 }  // namespace
@@ -169,22 +177,13 @@ PlanSample Sampler::DrawPair(int64_t step, int64_t place) const {
   return sample;
 }
 
-// Any capture, or `otherwise`, that may be planned with `context`.
-FrameRef Sampler::LaterCapture(FrameRef context, FrameRef otherwise, Draw& draw) const {
-  const Episode& episode = *dataset_->episodes[static_cast<size_t>(context.episode)];
-  const int64_t begin = episode.time_us[static_cast<size_t>(context.frame)];
-  const auto* const end = std::upper_bound(episode.time_us.begin(), episode.time_us.end(),
-                                           begin + options_.max_staleness_us);
-  const auto choices = static_cast<size_t>(end - episode.time_us.begin() - context.frame);
-  const int64_t frame = context.frame + static_cast<int64_t>(draw.Below(choices));
-  const bool usable = episode.usable[static_cast<size_t>(frame)] != 0;
-  return usable ? FrameRef{context.episode, frame} : otherwise;
-}
-
 PlanSample Sampler::Plan(int64_t step, int64_t place) const {
   PlanSample sample = DrawPair(step, place - place % options_.plans_per_context);
   Draw draw(options_.seed ^ kDisturbanceStream, step, place);
-  if (place != sample.first_place) sample.now = LaterCapture(sample.context, sample.now, draw);
+  if (place != sample.first_place) {
+    const Episode& episode = *dataset_->episodes[static_cast<size_t>(sample.context.episode)];
+    sample.now = LaterCapture(episode, sample.context, sample.now, options_.max_staleness_us, draw);
+  }
   sample.camera = !draw.Chance(options_.camera_dropout);
   if (draw.Chance(options_.half_sweep)) {
     sample.lidar = draw.Chance(0.5) ? LidarUse::kLeft : LidarUse::kRight;

@@ -64,8 +64,6 @@ struct QuestionSample {
   const Question* question = nullptr;
 };
 
-class Draw;
-
 // Immutable; any number of threads may draw.
 class Sampler {
  public:
@@ -87,7 +85,6 @@ class Sampler {
       : dataset_(&dataset), options_(options) {}
 
   PlanSample DrawPair(int64_t step, int64_t place) const;
-  FrameRef LaterCapture(FrameRef context, FrameRef otherwise, Draw& draw) const;
 
   const Dataset* dataset_;
   SamplerOptions options_;
