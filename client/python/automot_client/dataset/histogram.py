@@ -1,4 +1,4 @@
-"""The planner's LiDAR histogram as sparse cells: the rules of common/lidar/histogram.h."""
+"""The planner's LiDAR histogram as sparse cells, and back: the rules of common/lidar/histogram.h."""
 
 from __future__ import annotations
 
@@ -23,3 +23,15 @@ def sparse_histogram(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     index = np.minimum(index, _SIDE - 1)
     cells, counts = np.unique(index[:, 1] * _SIDE + index[:, 0], return_counts=True)
     return cells.astype(np.int32), np.minimum(counts, _MOST).astype(np.uint8)
+
+
+def dense_histogram(cells: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Counts [256, 256] uint8, rows y, columns x, of sparse cells."""
+    dense = np.zeros(_SIDE * _SIDE, np.uint8)
+    dense[cells] = counts
+    return dense.reshape(_SIDE, _SIDE)
+
+
+def cell_centres(cells: np.ndarray) -> np.ndarray:
+    """Centres [m, 2] of cells, ego frame, metres."""
+    return (np.stack([cells % _SIDE, cells // _SIDE], axis=1) + 0.5) / _CELLS_PER_M - _REACH_M

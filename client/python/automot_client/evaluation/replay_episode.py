@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from automot_client.dataset.episode_data import FRAME_PERIOD_US, read_episode
+from automot_client.dataset.histogram import cell_centres, dense_histogram
 from automot_client.geometry import Pose, ego_to_local
 from automot_client.types import CameraFrame, Observation
-
-_SIDE, _CELLS_PER_M, _REACH_M = 256, 4.0, 32.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def read_recorded(folder: Path) -> ReplayEpisode:
             route_revision=int(tensors["route_revision"][i]),
             pose=Pose(*(float(value) for value in tensors["pose"][i])),
             camera_frames=(CameraFrame(time_us, jpeg),) if fresh else (),
-            lidar_histogram=_dense(*_cells(tensors, i)),
+            lidar_histogram=dense_histogram(*_cells(tensors, i)),
             lidar_half_sweep=bool(tensors["lidar_half"][i]),
         )
         frames.append(
@@ -81,8 +80,7 @@ def read_recorded(folder: Path) -> ReplayEpisode:
 
     def obstacles(i: int) -> np.ndarray:
         cells, _ = _cells(tensors, i)
-        centres = np.stack([cells % _SIDE, cells // _SIDE], axis=1) + 0.5
-        return ego_to_local(centres / _CELLS_PER_M - _REACH_M, Pose(*tensors["pose"][i]))
+        return ego_to_local(cell_centres(cells), Pose(*tensors["pose"][i]))
 
     return ReplayEpisode(folder.name, frames, FRAME_PERIOD_US / 1e6, obstacles)
 
@@ -90,9 +88,3 @@ def read_recorded(folder: Path) -> ReplayEpisode:
 def _cells(tensors: dict[str, np.ndarray], i: int) -> tuple[np.ndarray, np.ndarray]:
     begin, end = tensors["lidar_begin"][i : i + 2]
     return tensors["lidar_cell"][begin:end], tensors["lidar_count"][begin:end]
-
-
-def _dense(cells: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    dense = np.zeros(_SIDE * _SIDE, np.uint8)
-    dense[cells] = counts
-    return dense.reshape(_SIDE, _SIDE)
