@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from automot_client.evaluation.served_model import served
 
 
 @dataclass(frozen=True)
@@ -116,26 +117,6 @@ def train(part: Part, options: argparse.Namespace, recipe: Recipe, data: Path) -
     return driving / "final"
 
 
-@contextlib.contextmanager
-def served(bin_dir: Path, checkpoint: Path, log: Path) -> Iterator[str]:
-    """automot-serve on a free port; yields the planning address."""
-    command = [str(bin_dir / "automot-serve"), "--checkpoint", str(checkpoint)]
-    for name in ("planning", "reasoning", "metrics"):
-        command += [f"--{name}-address", "127.0.0.1:0"]
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
-    ):
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            if not line:
-                sys.exit(f"automot-serve did not start:\n{log.read_text()[-4000:]}")
-            yield json.loads(line)["planning"]
-        finally:
-            process.terminate()
-
-
 def score(part: Part, options: argparse.Namespace, recipe: Recipe, model: Path) -> None:
     """The model and straight lines to the target points on the same held-out routes."""
     routes = ["--split", "test", "--seeds", recipe.seeds, "--density", 0.1]
@@ -146,7 +127,7 @@ def score(part: Part, options: argparse.Namespace, recipe: Recipe, model: Path) 
             *("evaluate", "closed-loop", "--driver", "straight_lines", *routes),
             *("--no-pages", "--out", lines),
         )
-        with served(options.bin_dir, model, options.out / "serve.log") as address:
+        with served(options.bin_dir, model, options.out) as address:
             part.module(
                 *("evaluate", "closed-loop", "--service", address, *routes),
                 *("--videos", 3, "--out", own),

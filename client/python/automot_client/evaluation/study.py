@@ -6,11 +6,9 @@ Each row has a service of its own, started here. A cut-off study goes on where i
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from automot_client.evaluation import closed_loop
 from automot_client.evaluation.compare import compare
 from automot_client.evaluation.results import read_results
 from automot_client.evaluation.run_folder import write_whole
+from automot_client.evaluation.served_model import served
 from automot_client.reporting.svg import Chart
 
 _MINUTES_PER_ROUTE = 0.7
@@ -86,7 +85,9 @@ def run(options: argparse.Namespace) -> int:
         return 2
 
     def drive(checkpoint: Path, flags: Sequence[str], arguments: list[str]) -> int:
-        with served(options.bin_dir, checkpoint, flags, options.out) as address:
+        with served(
+            options.bin_dir, checkpoint, options.out, ["--reproducible", *flags]
+        ) as address:
             parser = argparse.ArgumentParser()
             closed_loop.add_arguments(parser)
             return closed_loop.run(parser.parse_args(["--service", address, *arguments]))
@@ -156,27 +157,6 @@ def plot(name: str, rows: Sequence[tuple[str, dict[str, Any]]]) -> str:
     head = '<svg xmlns="http://www.w3.org/2000/svg" '
     body = chart.svg(f"study {name}").removeprefix("<svg ")
     return head + body.replace(">", ">" + _STYLE, 1) + "\n"
-
-
-@contextlib.contextmanager
-def served(bin_dir: Path, checkpoint: Path, flags: Sequence[str], out: Path) -> Iterator[str]:
-    """Runs automot-serve as long as the block; its planning address."""
-    command = [str(bin_dir / "automot-serve"), "--checkpoint", str(checkpoint), "--reproducible"]
-    for name in ("planning", "reasoning", "metrics"):
-        command += [f"--{name}-address", "127.0.0.1:0"]
-    log = out / "serve.log"
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            [*command, *flags], stdout=subprocess.PIPE, stderr=errors, text=True
-        )
-    try:
-        line = process.stdout.readline() if process.stdout else ""
-        if not line:
-            raise RuntimeError(f"automot-serve did not start; see {log}")
-        yield json.loads(line)["planning"]
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
 
 
 def _cell(figures: dict[str, Any], key: str, scale: float) -> str:
