@@ -75,6 +75,7 @@ class FakePlanning(planning_service_pb2_grpc.PlanningServiceServicer):
 
     def StreamPlans(self, requests, context):
         for request in requests:
+            self.answering.wait()
             speed = request.plan.observation.ego_state.speed_mps
             response = planning_service_pb2.StreamPlansResponse(sequence=request.plan.sequence)
             if speed > 50:

@@ -154,6 +154,27 @@ def test_failed_tick_does_not_end_the_stream(client):
         assert stream.plan(observation()).sequence == 3
 
 
+def test_tick_of_a_stream_ends_with_its_deadline_and_the_stream_goes_on(client, server):
+    with client.open_session("car", SessionOptions()) as session, session.stream() as stream:
+        server.planning.answering.clear()
+        with pytest.raises(PlanError, match="no answer within") as caught:
+            stream.plan(observation(), deadline_s=0.1)
+        assert caught.value.code == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
+        server.planning.answering.set()
+        assert stream.plan(observation()).sequence == 2
+
+
+def test_broken_stream_says_so_for_every_later_tick(client):
+    with client.open_session("car", SessionOptions()) as session:
+        stream = session.stream()
+        assert stream.plan(observation()).sequence == 1
+        stream.close()
+        for _ in range(2):
+            with pytest.raises(grpc.RpcError) as caught:
+                stream.plan(observation())
+            assert caught.value.code() is grpc.StatusCode.CANCELLED
+
+
 def test_options_travel_with_presence(client, server):
     client.open_session(
         "car", SessionOptions(time_mode="stepped", soft_staleness_s=0.0, on_expired="wait")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -342,6 +343,12 @@ class PlanStream:
             queue.SimpleQueue()
         )
         self._responses: Any = stub.StreamPlans(iter(self._requests.get, None))
+        # A stream has no deadline for one answer: a thread waits for it, and `plan` for the thread.
+        self._answers: queue.SimpleQueue[planning_service_pb2.StreamPlansResponse | Exception] = (
+            queue.SimpleQueue()
+        )
+        self._reader = threading.Thread(target=self._read, name="plan-stream", daemon=True)
+        self._reader.start()
 
     def __enter__(self) -> PlanStream:
         return self
@@ -349,13 +356,19 @@ class PlanStream:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def plan(self, observation: Observation) -> Plan:
-        """Sends one tick and waits for its answer; PlanError when the tick failed."""
+    def plan(self, observation: Observation, *, deadline_s: float | None = None) -> Plan:
+        """Sends one tick and waits for its answer; PlanError when the tick failed or is late.
+
+        grpc.RpcError when the stream has broken: there is no later tick on it.
+        """
         request = self._session._plan_request(observation)
         self._requests.put(planning_service_pb2.StreamPlansRequest(plan=request))
-        for response in self._responses:
+        limit_s = deadline_s or self._session._deadlines.plan_s
+        end = time.monotonic() + limit_s
+        while True:
+            response = self._answer(end, limit_s)
             if response.sequence != request.sequence:
-                continue  # An older tick that was superseded.
+                continue  # An older tick that was superseded, or came too late.
             if response.status.code != 0:
                 raise PlanError(
                     response.status.code,
@@ -363,12 +376,33 @@ class PlanStream:
                     response.status.retry_after_ms / 1e3,
                 )
             return convert.plan_from_proto(response.plan)
-        raise PlanError(grpc.StatusCode.UNAVAILABLE.value[0], "the stream ended", 0.0)
 
     def close(self) -> None:
         """Ends the stream."""
         self._requests.put(None)
         self._responses.cancel()
+        self._reader.join()
+
+    def _answer(self, end: float, limit_s: float) -> planning_service_pb2.StreamPlansResponse:
+        try:
+            answer = self._answers.get(timeout=max(end - time.monotonic(), 0.0))
+        except queue.Empty:
+            code = grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
+            raise PlanError(code, f"no answer within {limit_s} s", 0.0) from None
+        if isinstance(answer, Exception):
+            self._answers.put(answer)  # The stream has ended for later ticks as well.
+            raise answer
+        return answer
+
+    def _read(self) -> None:
+        try:
+            for response in self._responses:
+                self._answers.put(response)
+        except grpc.RpcError as error:
+            self._answers.put(error)
+        else:
+            code = grpc.StatusCode.UNAVAILABLE.value[0]
+            self._answers.put(PlanError(code, "the stream ended", 0.0))
 
 
 def _channel(
