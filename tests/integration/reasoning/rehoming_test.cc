@@ -24,7 +24,9 @@ class RehomingTest : public LaneTest {
     for (std::size_t i = 0; i < kSessions; ++i) AttachNew(i);
   }
   void AttachNew(std::size_t i) {
-    ASSERT_TRUE(channel_->Attach(Request(i, ++epoch_), &receivers_.at(i)).ok());
+    context::AttachRequest request = Request(i, ++epoch_);
+    request.reasoning_rate_hz = 4.0;  // so that each frame of Drive is due
+    ASSERT_TRUE(channel_->Attach(request, &receivers_.at(i)).ok());
     ASSERT_TRUE(receivers_.at(i).WaitForLink(LinkState::kUp));
   }
   // What the owner does when a link has gone down.
