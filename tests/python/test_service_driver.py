@@ -6,6 +6,7 @@ import grpc
 import numpy as np
 import pytest
 
+from automot_client._generated.automot.v1 import session_pb2
 from automot_client.dataset.service_driver import ServiceDriver
 from automot_client.driving.planner_port import PlanFailed
 from automot_client.geometry import Pose
@@ -37,9 +38,24 @@ def test_model_drives_and_the_teacher_where_a_plan_fails(server):
     server.planning.plan_failures = [grpc.StatusCode.UNAVAILABLE]
     assert drive(driver) == (0.0, False)
     assert drive(driver) == (0.125, False)
-    server.planning.plan_failures = [grpc.StatusCode.UNAVAILABLE] * 30
-    with pytest.raises(PlanFailed):
-        for _ in range(30):
-            drive(driver)
     driver.close()
     assert server.planning.closed == [77]
+
+
+def test_a_lost_sweep_is_planned_without(server):
+    driver = ServiceDriver(server.address)
+    assert (
+        server.planning.opened.options.on_missing_modality == session_pb2.ON_MISSING_MODALITY_FLAG
+    )
+    driver.close()
+
+
+# Every second tick would be the teacher's for an episode that is called the model's.
+def test_failures_between_plans_end_the_episode_too(server):
+    driver = ServiceDriver(server.address)
+    with pytest.raises(PlanFailed):
+        for _ in range(30):
+            server.planning.plan_failures = [grpc.StatusCode.INVALID_ARGUMENT]
+            drive(driver)
+            drive(driver)
+    driver.close()

@@ -25,6 +25,7 @@ from automot_client.dataset.episode_data import (
 from automot_client.dataset.questions import Questioner, scene_answers
 from automot_client.driving.sensing import Sensors, observe
 from automot_client.teacher.teacher import NAME, Teacher, TeacherPlan
+from automot_client.types import Observation
 
 _TICKS_PER_FRAME = 2
 _FRAMES_PER_QUESTION = 5
@@ -158,17 +159,25 @@ class _Recording:
             is_frame = tick % _TICKS_PER_FRAME == 0
             if is_frame:
                 sensed = self._sense(state)
-            picture = sensed.jpeg if is_frame and sensed.fresh else None
-            observation = observe(state, picture, sensed.points)
-            if not is_frame or len(sensed.points) == 0:
-                observation = dataclasses.replace(observation, lidar_points=None)
-            control, perturbed = driver.control(observation, plan)
+            control, perturbed = driver.control(self._shown(state, sensed, is_frame), plan)
             if is_frame:
                 self._keep(state, plan, sensed, perturbed)
             end = self._world.step(control)
             if end is not None:
                 return end
         return EpisodeEnd.TIME_UP
+
+    def _shown(self, state: WorldState, sensed: SensedFrame, is_frame: bool) -> Observation:
+        """What the driver gets: a model has a sweep of every tick, as in service; a teacher needs none."""
+        picture = sensed.jpeg if is_frame and sensed.fresh else None
+        points = sensed.points
+        if not is_frame:
+            served = self._job.source == "dagger"
+            points = self._sensors.sweep(state) if served else np.zeros((0, 3), np.float32)
+        observation = observe(state, picture, points)
+        if len(points) == 0:
+            return dataclasses.replace(observation, lidar_points=None)
+        return observation
 
     def _sense(self, state: WorldState) -> SensedFrame:
         losses = self._variation.next_losses()
