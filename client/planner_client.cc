@@ -23,6 +23,13 @@ namespace {
 
 constexpr int kMaxAnswerBytes = 64 << 20;
 constexpr absl::Duration kReadyPoll = absl::Milliseconds(50);
+// A service that falls silent (no power, no network, frozen) is noticed after both together: calls
+// to it end as UNAVAILABLE. Without them they would end by their deadlines only, for a quarter of
+// an hour, which is TCP's patience.
+constexpr int kPingAfterMs = 2000;
+constexpr int kPingTimeoutMs = 3000;
+// Of one attempt to connect to one of several replicas; gRPC's own 20 s outlast every call.
+constexpr int kConnectMs = 2000;
 
 // The server's own delay before a retry; zero where it named none.
 absl::Duration ServerDelay(const grpc::ClientContext& context) {
@@ -252,10 +259,14 @@ absl::StatusOr<std::unique_ptr<PlannerClient>> PlannerClient::Connect(const Opti
   AUTOMOT_ASSIGN_OR_RETURN(auto credentials, rpc::ChannelCredentialsFor(options.tls));
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxAnswerBytes);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kPingAfterMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingTimeoutMs);
   if (addresses.size() > 1) {
     // One that comes back shall be there for the next attempt of a call.
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
+    // In spite of its name the time that one attempt to connect may take.
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMs);
   }
   auto shared = std::make_shared<PlannerSession::Shared>();
   shared->options = options;

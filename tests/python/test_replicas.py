@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import select
+import socket
+import threading
+
 import grpc
 import numpy as np
 import pytest
@@ -38,6 +43,52 @@ def client(servers):
     addresses = [server.address for server in servers]
     with PlannerClient(addresses, deadlines=Deadlines(plan_s=10.0)) as client:
         yield client
+
+
+class Freezer:
+    """Stands before a server. Once frozen, connections stay open and are taken, and nothing passes: what
+    a client sees of a host that lost its power or its network."""
+
+    def __init__(self, address: str) -> None:
+        self._server = ("127.0.0.1", int(address.rsplit(":", 1)[1]))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self._peers: dict[socket.socket, socket.socket] = {}
+        self.frozen, self._stopping = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+        for end in (self._listener, *self._peers):
+            end.close()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            ends = [] if self.frozen.is_set() else list(self._peers)
+            for end in select.select([self._listener, *ends], [], [], 0.01)[0]:
+                if end is self._listener:
+                    client, server = end.accept()[0], socket.create_connection(self._server)
+                    self._peers |= {client: server, server: client}
+                elif end in self._peers:
+                    self._pass(end)
+
+    def _pass(self, end: socket.socket) -> None:
+        peer = self._peers[end]
+        if data := end.recv(65536):
+            peer.sendall(data)
+            return
+        for closed in (end, peer):
+            del self._peers[closed]
+            closed.close()
+
+
+@pytest.fixture
+def freezer(servers):
+    freezer = Freezer(servers[0].address)
+    yield freezer
+    freezer.stop()
 
 
 def observation() -> Observation:
@@ -107,6 +158,22 @@ def test_dead_replica_is_passed_over(client, servers):
         session.plan(observation())
         assert session.address == servers[1].address
     client.open_session("later", SessionOptions()).plan(observation())
+
+
+def test_silent_replica_is_left_and_passed_over(servers, freezer):
+    addresses = [freezer.address, servers[1].address]
+    homed = (
+        name for name in map(str, itertools.count()) if rendezvous_order(name, addresses)[0] == 0
+    )
+    deadlines = Deadlines(plan_s=60.0, control_s=19.0)
+    with PlannerClient(addresses, deadlines=deadlines) as client:
+        session = client.open_session(next(homed), SessionOptions())
+        session.plan(observation())
+        assert session.address == freezer.address
+        freezer.frozen.set()
+        session.plan(observation())
+        assert session.address == servers[1].address
+        assert client.open_session(next(homed), SessionOptions()).address == servers[1].address
 
 
 def test_attempts_are_bounded_and_other_failures_are_not_tried_again(client, servers):

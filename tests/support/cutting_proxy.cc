@@ -128,6 +128,10 @@ void CuttingProxy::Forward(Connection& connection) {
       const std::lock_guard lock(mutex_);
       if (cut_) break;
     }
+    if (frozen_) {
+      ::poll(nullptr, 0, 5);
+      continue;
+    }
     std::array<pollfd, 2> ready = {{{.fd = connection.client, .events = POLLIN, .revents = 0},
                                     {.fd = connection.server, .events = POLLIN, .revents = 0}}};
     if (::poll(ready.data(), ready.size(), 5) <= 0) continue;

@@ -32,6 +32,9 @@ class CuttingProxy {
   void WaitUntilCut();
   // Takes connections again.
   void Restore();
+  // From now on connections stay open and are taken, and nothing passes: what a client sees of a
+  // host that lost its power or its network. For good.
+  void Freeze() { frozen_ = true; }
   uint64_t forwarded_bytes() const { return forwarded_.load(); }  // of the server, in all
 
  private:
@@ -49,7 +52,7 @@ class CuttingProxy {
 
   int listener_ = -1;
   std::string address_;
-  std::atomic<bool> stopping_{false};
+  std::atomic<bool> stopping_{false}, frozen_{false};
   std::atomic<uint64_t> forwarded_{0};
   std::mutex mutex_;
   std::condition_variable changed_;

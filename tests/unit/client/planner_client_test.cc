@@ -7,10 +7,13 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "common/rpc/rendezvous_hash.h"
+#include "tests/support/cutting_proxy.h"
 
 namespace automot::client {
 namespace {
@@ -371,6 +374,40 @@ TEST_F(ReplicasTest, ReplicaThatDoesNotAdoptIsSaid) {
   this->home(*session).ScriptPlans({{kGone}});
   this->other(*session).ScriptOpens({{grpc::Status(grpc::UNIMPLEMENTED, "--session-key-file")}});
   EXPECT_TRUE(absl::IsUnimplemented(session->Plan(v1::Observation()).status()));
+}
+
+// A host without power or network says nothing, so that no call to it ends by itself.
+class SilentReplicaTest : public ReplicasTest {
+ protected:
+  void SetUp() override {
+    ReplicasTest::SetUp();
+    proxy_.Serve(options_.address);
+    options_.addresses = {proxy_.address(), second_address_};
+    while (rpc::RendezvousChoice(name_, options_.addresses) != 0) name_ += "'";
+    client_ = *PlannerClient::Connect(options_);
+  }
+  std::string name_ = "car";  // whose first choice is behind the proxy
+  support::CuttingProxy proxy_;
+};
+
+TEST_F(SilentReplicaTest, PlanGoesOnAtTheNextWhenAReplicaFallsSilent) {
+  const auto session = *client_->OpenSession(name_, v1::SessionOptions());
+  ASSERT_TRUE(session->Plan(v1::Observation()).ok());
+  ASSERT_EQ(session->address(), proxy_.address());
+  proxy_.Freeze();
+  const auto answer = session->Plan(v1::Observation());
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(session->address(), second_address_);
+  EXPECT_EQ(second_service_.last_open().resume_token(), "token");
+}
+
+TEST_F(SilentReplicaTest, SessionIsOpenedAtTheNextWhenTheFirstChoiceIsSilent) {
+  proxy_.Freeze();
+  options_.call_timeout = absl::Seconds(19);  // gRPC itself gives a connection 20 s
+  const auto client = *PlannerClient::Connect(options_);
+  const auto session = client->OpenSession(name_, v1::SessionOptions());
+  ASSERT_TRUE(session.ok()) << session.status();
+  EXPECT_EQ((*session)->address(), second_address_);
 }
 
 TEST_F(ReplicasTest, OneReplicaIsEnoughToConnect) {
