@@ -120,6 +120,8 @@ void AddPlanningFlags(CLI::App& app, PlanningFlags& flags) {
          "Element type in which contexts are asked of the reasoning side: native, fp8_e4m3 or int8 "
          "[native]")
       ->check(CLI::IsMember({"native", "fp8_e4m3", "int8"}));
+  app.add_flag("--hide-contexts", flags.expert.hide_contexts,
+               "For ablations: plans wait for their contexts and see nothing of them (CPU)");
   app.add_option("--queue-capacity", flags.engine.loop.queue_capacity,
                  "Plans accepted and not answered, parked ones included")
       ->check(CLI::Range(1, 1 << 20))

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -102,6 +103,13 @@ absl::StatusOr<int64_t> UsualPrefixTokens(const model::ModelGeometry& geometry,
          geometry.driving.history_frames * image;
 }
 
+// Rows of a plan keep their places after the context and see themselves alone.
+void Hide(model::ActionContext& context) {
+  const at::Tensor& keys = context.layers[0].keys;
+  context.prefix_mask = at::full({keys.size(0), 1, context.tokens},
+                                 -std::numeric_limits<double>::infinity(), keys.options());
+}
+
 class TorchActionExpert final : public ActionExpert {
  public:
   TorchActionExpert(const TorchActionExpertOptions& options, ActionExpertInfo info,
@@ -147,6 +155,7 @@ class TorchActionExpert final : public ActionExpert {
   absl::Status Fill(const model::ActionOutput& result, int64_t row, SessionTimeUs capture_time_us,
                     PlanOutput* output) const;
   void UseOwnThreads() const;
+  absl::StatusOr<std::unique_ptr<const PreparedContext>> Ready(context::SnapshotPtr snapshot) const;
   absl::StatusOr<std::unique_ptr<const PreparedContext>> EmptyContext(int tokens) const;
   absl::Status WarmUpAt(int tokens, int batch);
 
@@ -206,7 +215,13 @@ absl::StatusOr<std::unique_ptr<const PreparedContext>> TorchActionExpert::Prepar
     context::SnapshotPtr snapshot) const {
   AUTOMOT_RETURN_IF_ERROR(
       context::CheckHeader(snapshot->header, ExpectationFor(snapshot->header)).status);
+  return Ready(std::move(snapshot));
+}
+
+absl::StatusOr<std::unique_ptr<const PreparedContext>> TorchActionExpert::Ready(
+    context::SnapshotPtr snapshot) const {
   AUTOMOT_ASSIGN_OR_RETURN(model::ActionContext context, model_->Prepare(BuffersOf(*snapshot)));
+  if (options_.hide_contexts) Hide(context);
   return std::make_unique<const TorchPreparedContext>(std::move(snapshot), std::move(context));
 }
 
@@ -354,8 +369,7 @@ absl::StatusOr<std::unique_ptr<const PreparedContext>> TorchActionExpert::EmptyC
   AUTOMOT_ASSIGN_OR_RETURN(snapshot->kv, context::KvBuffer::Allocate(layout));
   snapshot->header.layout = layout;
   snapshot->header.position_start = layout.tokens;
-  AUTOMOT_ASSIGN_OR_RETURN(model::ActionContext context, model_->Prepare(BuffersOf(*snapshot)));
-  return std::make_unique<const TorchPreparedContext>(std::move(snapshot), std::move(context));
+  return Ready(std::move(snapshot));
 }
 
 // Twice: the first run makes LibTorch's caches, the second shows that they serve.
@@ -409,6 +423,10 @@ absl::StatusOr<std::unique_ptr<ActionExpert>> LoadTorchActionExpert(
     const TorchActionExpertOptions& options) {
   AUTOMOT_ASSIGN_OR_RETURN(const model::ModelOptions model_options,
                            model::ParseModelOptions(options.dtype, options.device));
+  if (options.hide_contexts && !model_options.device.is_cpu()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--hide-contexts: --device is ", options.device, ", must be cpu"));
+  }
   AUTOMOT_ASSIGN_OR_RETURN(
       const std::shared_ptr<const model::Checkpoint> checkpoint,
       model::Checkpoint::Open(options.checkpoint, {.use_ema = options.use_ema}));

@@ -17,6 +17,7 @@ struct TorchActionExpertOptions {
   int threads = 1;                         // intra-op threads of the planning thread
   bool bidirectional_instruction = false;  // the mask that served contexts must have been made with
   bool use_ema = false;
+  bool hide_contexts = false;  // plans see nothing of their contexts: for ablations, CPU alone
 };
 
 // Loads BEV encoder and action expert. INVALID_ARGUMENT naming flag, value and choices; the rest of

@@ -40,6 +40,7 @@ class ConstantPlanner(ScriptedPlanner):
             ),
             route=np.stack([np.arange(1.0, 21.0), np.full(20, self._aside)], axis=1),
             decision=tuple(DecisionSlot(k, "KEEP", "keep", 1.0) for k in range(3)),
+            stage_seconds={"total": 1e-3 * len(self.seen)},
         )
 
 
@@ -56,6 +57,13 @@ def test_record_is_played_as_it_was_seen(tmp_path):
     rows, columns = np.nonzero(planner.seen[20].lidar_histogram)
     assert set(columns) == {(32 + 30) * 4} and rows.min() == (32 - 3) * 4
     assert planner.seen[3].pose.x == pytest.approx(1.5)
+
+
+def test_time_of_plans_counts_those_that_are_not_scored(tmp_path):
+    found = scores(tmp_path, ConstantPlanner(SPEED_MPS), every=10)
+    assert [len(one["plan_ms"]) for one in found] == [1, *[10] * (FRAMES // 10 - 1)]
+    until = FRAMES - 9  # The last scored frame is the first of its ten.
+    assert summarise([found])["plan_ms_median"] == pytest.approx((until + 1) / 2)
 
 
 def test_picture_that_stands_again_is_sent_once(tmp_path):
@@ -133,6 +141,9 @@ def test_command_replays_through_a_service_and_goes_on(tmp_path, capsys):
         found = json.loads((tmp_path / "out" / "results.json").read_text())
         assert (found["episodes"], found["settings"]["staleness"]) == (2, 0.5)
         assert main([*command, "--sensors", "blind"]) == 2
+        frozen = ["--context", "frozen", "--out", str(tmp_path / "frozen")]
+        assert main([*command, *frozen]) == 0
+        assert server.planning.opened.options.reasoning_rate_hz == pytest.approx(0.01)
         assert main([*command, "--split", "train", "--out", str(tmp_path / "other")]) == 2
     finally:
         server.stop()

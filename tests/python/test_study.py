@@ -11,10 +11,14 @@ import pytest
 
 from automot_client.bridge.world import EpisodeEnd
 from automot_client.evaluate import main
-from automot_client.evaluation import closed_loop
+from automot_client.evaluation import closed_loop, open_loop
+from automot_client.evaluation.open_loop_scores import per_episode
+from automot_client.evaluation.open_loop_scores import summarise as summarise_open
 from automot_client.evaluation.results import summarise
 from automot_client.evaluation.scoring import RouteResult, infractions_of
-from automot_client.evaluation.study import STUDIES, add_arguments, study
+from automot_client.evaluation.study import add_arguments, read_rows, study
+from automot_client.evaluation.study_rows import STUDIES
+from automot_client.evaluation.study_tables import paired
 
 
 def options(tmp_path: Path, *arguments: str) -> argparse.Namespace:
@@ -35,12 +39,25 @@ def results(successes: int) -> dict:
     return summarise(routes, {"split": "validation", "density": 0.1, "accidents": 0.0})
 
 
-def driver(calls: list, successes: dict[str, int]):
+def distances(metres: dict[str, float], planning_ms: float) -> dict:
+    """Results of an open loop: each episode's distance at 3 s, a third of it at 1 s, over 2 frames."""
+    scores = {}
+    for name, far in metres.items():
+        frame = {"l2_m": [far * k / 6 for k in range(1, 7)], "plan_ms": [planning_ms] * 3}
+        frame |= {"collided": [None] * 6, "label_collided": [None] * 6, "speed_mps": 5.0}
+        frame |= {"wanted_mps": [5.0, 5.0], "decisions": [[2, 2, 2], [2, 2, 2]]}
+        scores[name] = [frame] * 2
+    figures = summarise_open(list(scores.values())) | {"per_episode": per_episode(scores)}
+    return figures | {
+        "settings": {"split": "validation", "every": 5, "model_revision": "0123456789abc"}
+    }
+
+
+def driver(calls: list, found: dict[str, dict], otherwise: dict):
     def drive(checkpoint: Path, flags, arguments: list[str]) -> int:
         out = Path(arguments[arguments.index("--out") + 1])
         calls.append((str(checkpoint), tuple(flags), arguments))
-        out.mkdir(parents=True)
-        (out / "results.json").write_text(json.dumps(results(successes.get(out.name, 4))))
+        (out / "results.json").write_text(json.dumps(found.get(out.name, otherwise)))
         return 0
 
     return drive
@@ -48,34 +65,82 @@ def driver(calls: list, successes: dict[str, int]):
 
 def test_study_drives_its_rows_and_tells_them_apart(tmp_path):
     calls: list = []
-    asked = options(tmp_path, "context", "--variant", "random=other")
-    assert study(asked, driver(calls, {"random": 1})) == 0
-    assert [call[0] for call in calls] == ["trained", "trained", "other"]
+    asked = options(
+        tmp_path, "context", "--variant", "random=other", "--hidden-variant", "absent=third"
+    )
+    assert (
+        study(asked, read_rows(asked), driver(calls, {"variant-random": results(1)}, results(4)))
+        == 0
+    )
+    assert [call[0] for call in calls] == ["trained"] * 3 + ["other", "third"]
+    assert [call[1] for call in calls[2:]] == [("--hide-contexts",), (), ("--hide-contexts",)]
     assert calls[1][2][-2:] == ["--context", "frozen"]
     table = (tmp_path / "context.md").read_text()
     assert "| live | 100 (51 to 100) |" in table and "-75 (" in table
     plot = xml.etree.ElementTree.fromstring((tmp_path / "context.svg").read_text())
-    assert len([one for one in plot.iter() if one.tag.endswith("rect")]) == 6
-    assert set(json.loads((tmp_path / "context.json").read_text())) == {"live", "frozen", "random"}
+    assert len([one for one in plot.iter() if one.tag.endswith("rect")]) == 10
+    found = json.loads((tmp_path / "context.json").read_text())
+    assert list(found) == ["live", "frozen", "none", "random", "absent"]
 
 
 def test_compact_contexts_are_flags_of_the_server(tmp_path):
     calls: list = []
-    study(options(tmp_path, "compact"), driver(calls, {}))
-    assert [call[1][1] for call in calls] == ["native", "fp8_e4m3", "int8"]
+    asked = options(tmp_path, "compact")
+    study(asked, read_rows(asked), driver(calls, {}, results(4)))
+    flags = [(), ("--context-dtype", "fp8_e4m3"), ("--context-dtype", "int8")]
+    assert [call[1] for call in calls] == flags
+
+
+def test_rows_that_differ_in_nothing_are_run_once(tmp_path):
+    calls: list = []
+    for name in ("staleness", "sensors"):
+        asked = options(tmp_path, name)
+        study(asked, read_rows(asked), driver(calls, {}, results(4)))
+    out = [call[2][call[2].index("--out") + 1] for call in calls]
+    assert len(out) - len(set(out)) == 1, "0 s and full are one run, resumed"
+
+
+def test_open_loop_pairs_rows_by_episode(tmp_path):
+    calls: list = []
+    first = distances({"seed-1": 3.0, "seed-2": 6.0}, 30.0)
+    later = distances({"seed-1": 3.3, "seed-2": 6.3}, 12.0)
+    asked = options(tmp_path, "staleness", "--open-loop", "data", "--every", "5")
+    assert (
+        study(asked, read_rows(asked), driver(calls, {"reasoning-rate-hz-20": first}, later)) == 0
+    )
+    assert calls[0][2][-2:] == ["--reasoning-rate-hz", "20"]
+    table = (tmp_path / "staleness-open-loop.md").read_text()
+    assert "| coupled | 1.50 (1.00 to 2.00) | 3.00 (2.00 to 4.00) |" in table
+    assert "| 30 (30 to 30) | 30 (30 to 30) | +0.000 (+0.000 to +0.000) |" in table
+    # Each episode is 0.2 m worse, however far apart the two are.
+    assert table.count("| 12 (12 to 12) | +0.200 (+0.200 to +0.200) |") == 5
+    assert "| 100 (100 to 100) | - | - |" in table, "nothing braked"
+    assert "Model `0123456789ab`." in table and "(staleness-open-loop.svg)" in table
+    plot = xml.etree.ElementTree.fromstring((tmp_path / "staleness-open-loop.svg").read_text())
+    bars = [one for one in plot.iter() if one.get("class") == "bar"]
+    assert len(bars) == 6
+    width = [float(bar.attrib["width"]) for bar in bars]
+    assert width[-1] / width[0] == pytest.approx(3.0 / 3.2, rel=1e-2)
+
+
+def test_runs_without_a_common_episode_are_not_paired():
+    with pytest.raises(ValueError, match="no episode"):
+        paired(distances({"a": 1.0}, 1.0), distances({"b": 1.0}, 1.0))
 
 
 def test_study_ends_where_a_row_fails(tmp_path):
-    assert study(options(tmp_path, "staleness"), lambda *_: 1) == 1
+    asked = options(tmp_path, "staleness")
+    assert study(asked, read_rows(asked), lambda *_: 1) == 1
     assert not (tmp_path / "staleness.md").exists()
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_every_row_is_a_command_that_closed_loop_takes(name):
-    parser = argparse.ArgumentParser()
-    closed_loop.add_arguments(parser)
-    for row in STUDIES[name]:
-        parser.parse_args(["--out", "x", *row.drive])
+def test_every_row_is_a_command_that_both_loops_take(name):
+    for loop, fixed in ((closed_loop, ()), (open_loop, ("--data", "d", "--service", "s"))):
+        parser = argparse.ArgumentParser()
+        loop.add_arguments(parser)
+        for row in STUDIES[name]:
+            parser.parse_args(["--out", "x", *fixed, *row.drive])
 
 
 def test_variant_without_a_folder_is_refused(tmp_path, capsys):

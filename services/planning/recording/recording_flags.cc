@@ -60,6 +60,9 @@ absl::StatusOr<std::unique_ptr<PlanRecording>> StartRecording(const RecordingFla
                                                               const RecordedProgram& program,
                                                               const Clock* clock) {
   if (flags.folder.empty()) return nullptr;
+  if (program.expert.hide_contexts) {
+    return absl::InvalidArgumentError("--record: not with --hide-contexts, a replay shows them");
+  }
   PlanRecording::Options options;
   options.folder = flags.folder;
   options.files = {.file_bytes = Bytes(flags.file_mib), .total_bytes = Bytes(flags.budget_mib)};

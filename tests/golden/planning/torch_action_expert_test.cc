@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <random>
 #include <string>
@@ -153,6 +154,22 @@ TEST_F(TorchActionExpertTest, AVehicleAloneGetsTheSameBitsWhateverElseIsServed) 
     ASSERT_TRUE(expert_->Plan(items_[i].features, *items_[i].context, &again).ok());
     EXPECT_EQ(std::memcmp(&again.trajectory, &first[i].trajectory, sizeof(Trajectory)), 0) << i;
   }
+}
+
+TEST_F(TorchActionExpertTest, OfAHiddenContextAPlanSeesNothing) {
+  FillVehicles();
+  const auto plan = [this](const PreparedContext& context) {
+    PlanOutput output;
+    EXPECT_TRUE(expert_->Plan(items_[0].features, context, &output).ok());
+    return output.trajectory.waypoints[5].x;
+  };
+  const auto one = ContextOf(60), other = ContextOf(60);
+  EXPECT_GT(std::abs(plan(*one) - plan(*other)), 1e-3);
+  auto expert = LoadTorchActionExpert({.checkpoint = kCheckpoint, .hide_contexts = true});
+  ASSERT_TRUE(expert.ok()) << expert.status();
+  expert_ = *std::move(expert);
+  ASSERT_TRUE(expert_->WarmUp(1).ok());
+  EXPECT_EQ(plan(*ContextOf(60)), plan(*ContextOf(60)));
 }
 
 TEST_F(TorchActionExpertTest, WarmingUpMeasuresEverySizeOfBatch) {

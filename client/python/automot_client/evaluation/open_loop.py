@@ -19,10 +19,15 @@ from typing import Any
 
 from automot_client.bridge.projection import CameraModel
 from automot_client.driving.planner_port import PlanFailed, PlannerPort, ServicePlanner
-from automot_client.evaluation import nuscenes
-from automot_client.evaluation.open_loop_scores import FrameScore, score_frame, summarise
+from automot_client.evaluation import nuscenes, plan_times
+from automot_client.evaluation.open_loop_scores import (
+    FrameScore,
+    per_episode,
+    score_frame,
+    summarise,
+)
 from automot_client.evaluation.replay_episode import ReplayEpisode, read_recorded
-from automot_client.evaluation.route_job import DriveSettings
+from automot_client.evaluation.route_job import CONTEXTS, DriveSettings
 from automot_client.evaluation.run_folder import write_whole
 from automot_client.evaluation.sensing_modes import SENSOR_MODES, SensorFilter
 from automot_client.session_options import SessionOptions
@@ -58,6 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--processes", type=int, default=1, help="sessions at the same time")
     parser.add_argument(
         "--staleness", type=float, default=0.0, metavar="S", help="simulated latency of contexts"
+    )
+    parser.add_argument(
+        "--context", choices=CONTEXTS, default="live", help="frozen: an episode's first alone"
     )
     parser.add_argument("--reasoning-rate-hz", type=float, default=4.0, help="refreshes")
     parser.add_argument(
@@ -115,11 +123,14 @@ def replay(
     episode: ReplayEpisode, planner: PlannerPort, shown: SensorFilter, every: int = 1
 ) -> list[FrameScore]:
     """Plays an episode and scores the frames that count. PlanFailed where a plan does not come."""
-    scores = []
+    scores: list[FrameScore] = []
+    times: list[float] = []  # of the plans since the last frame that counted
     for index, frame in enumerate(episode.frames):
         plan = planner.plan(shown.apply(frame.observation))
+        times += plan_times.plan_ms(plan)
         if frame.scored and index % every == 0:
-            scores.append(score_frame(episode, index, plan))
+            scores.append(score_frame(episode, index, plan) | {"plan_ms": times})
+            times = []
     return scores
 
 
@@ -158,12 +169,14 @@ def evaluate(
                 f"  {count}/{len(missing)} {source[0]}: {len(found)} frames, {left:.1f} minutes left"
             )
     done = [_file(out, name) for name, _ in sources if _file(out, name).exists()]
+    scores = {file.stem: json.loads(file.read_text()) for file in done}
     try:
-        figures = summarise([json.loads(file.read_text()) for file in done])
+        figures = summarise(list(scores.values()))
     except ValueError as error:
         print(f"automot-eval open-loop: {error}", file=sys.stderr)
         return 1
     head = {"format": FORMAT, "version": VERSION, "settings": settings}
+    figures["per_episode"] = per_episode(scores)
     write_whole(out / "results.json", json.dumps(head | figures, indent=1))
     print(text_summary(figures))
     return 1 if failed else 0
@@ -183,6 +196,7 @@ def text_summary(figures: dict[str, Any]) -> str:
 def _session(options: argparse.Namespace, period_s: float) -> SessionOptions:
     drive = DriveSettings(
         sensors=options.sensors,
+        context=options.context,
         staleness_s=options.staleness,
         reasoning_rate_hz=min(options.reasoning_rate_hz, 1.0 / period_s),
     )
@@ -195,7 +209,8 @@ def _session(options: argparse.Namespace, period_s: float) -> SessionOptions:
 
 
 def _settings(options: argparse.Namespace, revision: str) -> dict[str, Any]:
-    names = ("format", "split", "every", "staleness", "reasoning_rate_hz", "sensors", "drop_frames")
+    names = ["format", "split", "every", "staleness", "context", "reasoning_rate_hz"]
+    names += ["sensors", "drop_frames"]
     return {name: getattr(options, name) for name in names} | {"model_revision": revision}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from automot_client.evaluation import plan_times
 from automot_client.evaluation.replay_episode import EgoShape, ReplayEpisode
 from automot_client.evaluation.statistics import bootstrap_ratio, rounded
 from automot_client.geometry import Pose, ego_to_local, local_to_ego
@@ -67,7 +68,7 @@ def summarise(episodes: Sequence[Sequence[FrameScore]]) -> dict[str, Any]:
         for name in ("collided", "label_collided"):
             key = f"{name}_{second}s"
             total.mean(found, key, lambda f, k=last, n=name: _any_until(f[n], k))
-    total.mean(found, "l2_average_m", lambda f: np.mean([f["l2_m"][k] for k in (1, 3, 5)]))
+    total.mean(found, "l2_average_m", _l2_average)
     found["final_displacement_m"] = found["l2_3s_m"]
     found["final_displacement_m_interval"] = found["l2_3s_m_interval"]
     for k, metre in enumerate(_ROUTE_M):
@@ -78,7 +79,20 @@ def summarise(episodes: Sequence[Sequence[FrameScore]]) -> dict[str, Any]:
         total.add(found, f"{name}_recall", lambda f, t=threshold: _brakes(f, t, 1, 0))
         total.add(found, f"{name}_precision", lambda f, t=threshold: _brakes(f, t, 0, 1))
         found[f"{name}_frames"] = sum(_brakes(f, threshold, 1, 0)[1] for e in episodes for f in e)
-    return found
+    return found | plan_times.of_all(plan_times.of_one_drive(_plan_ms(one)) for one in episodes)
+
+
+def per_episode(scores: dict[str, Sequence[FrameScore]]) -> list[dict[str, Any]]:
+    """What two runs are paired by: the mean distance in each episode, by name."""
+    return [
+        {
+            "episode": name,
+            "frames": len(one),
+            "l2_average_m": round(float(np.mean([_l2_average(frame) for frame in one])), 6),
+        }
+        for name, one in scores.items()
+        if one
+    ]
 
 
 @dataclass(frozen=True)
@@ -121,6 +135,14 @@ def _add_decisions(found: dict[str, Any], total: _Totals) -> None:
         action.lower(): dict(zip([*(a.lower() for a in ACTIONS), "unparsed"], row.tolist()))
         for action, row in zip(ACTIONS, table)
     }
+
+
+def _l2_average(frame: FrameScore) -> float:
+    return float(np.mean([frame["l2_m"][round(second / _STEP_S) - 1] for second in _SECONDS]))
+
+
+def _plan_ms(episode: Sequence[FrameScore]) -> list[float]:
+    return [one for frame in episode for one in frame.get("plan_ms", ())]
 
 
 def _right(frame: FrameScore, slot: int) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from automot_client.evaluation import plan_times
 from automot_client.evaluation.scoring import COLLISIONS, PENALTIES, RouteResult
 from automot_client.evaluation.statistics import (
     bootstrap_mean,
@@ -106,7 +107,7 @@ def _plans(routes: Sequence[RouteResult]) -> dict[str, Any]:
         "ticks": sum(route.plans.get("ticks", 0) for route in routes),
         "reasons": dict(sorted(reasons.items())),
         "staleness_mean_s": round(float(np.mean(ages)), 4),
-    }
+    } | plan_times.of_all(route.plans for route in routes)
 
 
 def _add_mean(figures: dict[str, Any], name: str, values: Sequence[float]) -> None:

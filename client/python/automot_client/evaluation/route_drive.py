@@ -14,6 +14,7 @@ from automot_client.bridge.world import TICK_S, EpisodeEnd, World, WorldState
 from automot_client.driving.planner_port import PlanFailed, PlannerPort, ServicePlanner
 from automot_client.driving.recording import tick_record
 from automot_client.driving.sensing import Sensors, observe
+from automot_client.evaluation import plan_times
 from automot_client.evaluation.comfort import comfort
 from automot_client.evaluation.local_drivers import LOCAL_DRIVERS
 from automot_client.evaluation.route_job import RouteJob
@@ -70,6 +71,7 @@ class RouteDrive:
         self._reasons: Counter[str] = Counter()
         self._states: list[tuple[float, float, float]] = []
         self._ages: list[float] = []
+        self._plan_ms: list[float] = []
 
     def run(self) -> RouteResult:
         """Drives until the world says that the route has ended."""
@@ -120,6 +122,7 @@ class RouteDrive:
             raise PlanFailed("the answer has no control: the session's controller is off")
         self._failures, self._control = 0, plan.control
         self._reasons.update(plan.reasons)
+        self._plan_ms += plan_times.plan_ms(plan)
         if plan.staleness_s is not None:
             self._ages.append(plan.staleness_s)
         return plan, (time.perf_counter() - sent) * 1e3, None
@@ -155,4 +158,4 @@ class RouteDrive:
             "reasons": dict(sorted(self._reasons.items())),
             "staleness_mean_s": round(float(np.mean(ages)), 4),
             "staleness_max_s": round(float(np.max(ages)), 4),
-        }
+        } | plan_times.of_one_drive(self._plan_ms)
