@@ -43,6 +43,23 @@ absl::Duration ServerDelay(const grpc::ClientContext& context) {
   return absl::Milliseconds(ms);
 }
 
+// Makes `observation` a part of `request` without copying it, pictures and all. Who holds `request`
+// only reads it.
+class LentObservation {
+ public:
+  LentObservation(const v1::Observation& observation, v1::PlanRequest* request)
+      : request_(*request) {
+    request_.unsafe_arena_set_allocated_observation(const_cast<v1::Observation*>(&observation));
+  }
+  // Else `request` would delete it.
+  ~LentObservation() { static_cast<void>(request_.unsafe_arena_release_observation()); }
+  LentObservation(const LentObservation&) = delete;
+  LentObservation& operator=(const LentObservation&) = delete;
+
+ private:
+  v1::PlanRequest& request_;
+};
+
 bool NeverHelpsToWait(const absl::Status& status) {
   return absl::IsPermissionDenied(status) || absl::IsUnauthenticated(status) ||
          absl::IsUnimplemented(status);
@@ -173,7 +190,7 @@ absl::Status PlannerSession::Open(const std::string& resume_token) {
 absl::StatusOr<v1::PlanResponse> PlannerSession::Plan(const v1::Observation& observation,
                                                       const PlanOptions& options) {
   auto request = Written<v1::PlanRequest>();
-  *request.mutable_observation() = observation;
+  const LentObservation lent(observation, &request);
   *request.mutable_context() = options.context;
   request.set_on_expired(options.on_expired);
   const absl::Duration timeout =

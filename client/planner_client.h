@@ -48,7 +48,8 @@ class PlannerSession {
         automot::v1::ON_EXPIRED_UNSPECIFIED;  // default: the session's
   };
 
-  // Plans one tick. The sequence is counted here. Errors: as PlanningService.Plan. A tick is
+  // Plans one tick. The sequence is counted here. `observation` is borrowed, not copied: leave it
+  // alone until the answer is there. Errors: as PlanningService.Plan. A tick is
   // planned once at most: after UNAVAILABLE it is tried again under its own sequence, and where
   // that had been accepted before the connection broke the call ends as UNAVAILABLE. A tick that
   // was refused for load is tried again under the next sequence, because its observation was taken

@@ -54,6 +54,16 @@ std::vector<float> Floats(const std::string& bytes) {
   return values;
 }
 
+// Looks at all of them, without a branch: so it runs at the speed of memory.
+bool AllFinite(const std::vector<float>& values) {
+  constexpr uint32_t kExponent = 0x7F80'0000;  // all ones: infinite or not a number
+  uint32_t found = 0;
+  for (const float value : values) {
+    found |= (std::bit_cast<uint32_t>(value) & kExponent) == kExponent ? 1U : 0U;
+  }
+  return found == 0;
+}
+
 std::string Bytes(const std::vector<float>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
 }
@@ -122,8 +132,7 @@ absl::StatusOr<std::shared_ptr<const LidarPoints>> PointsFromProto(
   auto points = std::make_shared<LidarPoints>();
   points->capture_time_us = time;
   points->xyz = Floats(proto.xyz());
-  if (!std::all_of(points->xyz.begin(), points->xyz.end(),
-                   [](float v) { return std::isfinite(v); })) {
+  if (!AllFinite(points->xyz)) {
     return Invalid("lidar.points.xyz holds a coordinate that is not finite");
   }
   return std::shared_ptr<const LidarPoints>(std::move(points));
@@ -175,8 +184,7 @@ absl::StatusOr<std::shared_ptr<const BevFeature>> BevFromProto(const v1::BevFeat
   auto bev = std::make_shared<BevFeature>();
   bev->channels = static_cast<int>(proto.channels());
   bev->values = Floats(proto.values());
-  if (!std::all_of(bev->values.begin(), bev->values.end(),
-                   [](float v) { return std::isfinite(v); })) {
+  if (!AllFinite(bev->values)) {
     return Invalid("bev_feature.values holds a value that is not finite");
   }
   return std::shared_ptr<const BevFeature>(std::move(bev));

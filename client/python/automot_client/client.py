@@ -17,8 +17,9 @@ from typing import Any
 import grpc
 
 from automot_client import context as context_module
-from automot_client import convert
+from automot_client import convert, wire
 from automot_client._generated.automot.v1 import (
+    context_snapshot_pb2,
     planning_service_pb2,
     planning_service_pb2_grpc,
     reasoning_service_pb2,
@@ -42,6 +43,7 @@ _CHANNEL_OPTIONS = (
     ("grpc.http2.ping_timeout_ms", 3000),  # Where gRPC 1.62 and later look.
 )
 
+_STREAMED_PLAN = planning_service_pb2.StreamPlansRequest.PLAN_FIELD_NUMBER
 
 # One of several replicas that comes back shall be there for the next attempt of a call, and one that does
 # not answer an attempt to connect is passed over: gRPC's own 20 s outlast every call.
@@ -79,9 +81,7 @@ class PlannerClient:
             raise ValueError("planning_address is empty; at least one is needed")
         options = _REPLICA_OPTIONS if len(self._addresses) > 1 else ()
         self._channels = [_channel(address, credentials, options) for address in self._addresses]
-        self._stubs = [
-            planning_service_pb2_grpc.PlanningServiceStub(channel) for channel in self._channels
-        ]
+        self._stubs = [_planning_stub(channel) for channel in self._channels]
         self._ready = self._stubs[0]  # The replica that answered last.
         self._reasoning: reasoning_service_pb2_grpc.ReasoningServiceStub | None = None
         if reasoning_address:
@@ -236,7 +236,8 @@ class Session:
             self._call(
                 deadline_s or self._deadlines.plan_s,
                 lambda stub, left_s: stub.Plan(
-                    self._plan_request(observation, at_least_version, exactly), timeout=left_s
+                    b"".join(self._plan_request(observation, at_least_version, exactly)),
+                    timeout=left_s,
                 ),
             )
         )
@@ -314,20 +315,19 @@ class Session:
         observation: Observation,
         at_least_version: int | None = None,
         exactly: SnapshotRef | None = None,
-    ) -> planning_service_pb2.PlanRequest:
+    ) -> list[wire.Part]:
         self._sequence += 1
         request = planning_service_pb2.PlanRequest(
-            session=self.name,
-            lease=self._lease,
-            sequence=self._sequence,
-            observation=convert.observation_to_proto(observation),
+            session=self.name, lease=self._lease, sequence=self._sequence
         )
+        context = None
         if exactly is not None:
-            for name, value in dataclasses.asdict(exactly).items():
-                setattr(request.context.exactly, name, value)
+            context = planning_service_pb2.ContextChoice(
+                exactly=context_snapshot_pb2.SnapshotId(**dataclasses.asdict(exactly))
+            )
         elif at_least_version is not None:
-            request.context.at_least_version = at_least_version
-        return request
+            context = planning_service_pb2.ContextChoice(at_least_version=at_least_version)
+        return convert.plan_request_to_wire(request, observation, context)
 
 
 class PlanError(RuntimeError):
@@ -346,9 +346,7 @@ class PlanStream:
         self, session: Session, stub: planning_service_pb2_grpc.PlanningServiceStub
     ) -> None:
         self._session = session
-        self._requests: queue.SimpleQueue[planning_service_pb2.StreamPlansRequest | None] = (
-            queue.SimpleQueue()
-        )
+        self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._responses: Any = stub.StreamPlans(iter(self._requests.get, None))
         # A stream has no deadline for one answer: a thread waits for it, and `plan` for the thread.
         self._answers: queue.SimpleQueue[planning_service_pb2.StreamPlansResponse | Exception] = (
@@ -368,13 +366,14 @@ class PlanStream:
 
         grpc.RpcError when the stream has broken: there is no later tick on it.
         """
-        request = self._session._plan_request(observation)
-        self._requests.put(planning_service_pb2.StreamPlansRequest(plan=request))
+        request = wire.submessage(_STREAMED_PLAN, self._session._plan_request(observation))
+        sequence = self._session._sequence
+        self._requests.put(b"".join(request))
         limit_s = deadline_s or self._session._deadlines.plan_s
         end = time.monotonic() + limit_s
         while True:
             response = self._answer(end, limit_s)
-            if response.sequence != request.sequence:
+            if response.sequence != sequence:
                 continue  # An older tick that was superseded, or came too late.
             if response.status.code != 0:
                 raise PlanError(
@@ -410,6 +409,20 @@ class PlanStream:
         else:
             code = grpc.StatusCode.UNAVAILABLE.value[0]
             self._answers.put(PlanError(code, "the stream ended", 0.0))
+
+
+def _planning_stub(channel: grpc.Channel) -> planning_service_pb2_grpc.PlanningServiceStub:
+    """Its Plan and StreamPlans take requests that are serialised: a picture is copied once on its way."""
+    stub = planning_service_pb2_grpc.PlanningServiceStub(channel)
+    service = "/automot.v1.PlanningService/"
+    stub.Plan = channel.unary_unary(
+        service + "Plan", response_deserializer=planning_service_pb2.PlanResponse.FromString
+    )
+    stub.StreamPlans = channel.stream_stream(
+        service + "StreamPlans",
+        response_deserializer=planning_service_pb2.StreamPlansResponse.FromString,
+    )
+    return stub
 
 
 def _channel(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from automot_client import wire
 from automot_client._generated.automot.v1 import (
     context_snapshot_pb2,
     decision_pb2,
@@ -15,26 +16,73 @@ from automot_client._generated.automot.v1 import (
     planning_service_pb2,
     trajectory_pb2,
 )
-from automot_client.types import Control, DecisionSlot, Observation, Plan, SnapshotRef
+from automot_client.types import CameraFrame, Control, DecisionSlot, Observation, Plan, SnapshotRef
 
 _US = 1e-6
+_CameraImage = observation_pb2.CameraImage
+_Observation = observation_pb2.Observation
+_PlanRequest = planning_service_pb2.PlanRequest
 
 
 def observation_to_proto(observation: Observation) -> observation_pb2.Observation:
-    """The wire form of an observation."""
-    message = observation_pb2.Observation(capture_time_us=observation.capture_time_us)
+    """The message of an observation."""
+    return observation_pb2.Observation.FromString(b"".join(observation_to_wire(observation)))
+
+
+def observation_to_wire(observation: Observation) -> list[wire.Part]:
+    """A serialised Observation, its fields in order; pictures and arrays are lent to it."""
+    first = observation_pb2.Observation(capture_time_us=observation.capture_time_us)
+    parts: list[wire.Part] = [first.SerializeToString()]
     for frame in observation.camera_frames:
-        picture = message.camera_images.add(capture_time_us=frame.capture_time_us, data=frame.data)
-        if frame.raw_size is not None:
-            picture.encoding = observation_pb2.IMAGE_ENCODING_RAW_RGB
-            picture.width, picture.height = frame.raw_size
-    _add_lidar(observation, message)
+        parts += wire.submessage(_Observation.CAMERA_IMAGES_FIELD_NUMBER, _picture(frame))
+    parts += _lidar(observation)
     if observation.bev_feature is not None:
-        values = np.ascontiguousarray(observation.bev_feature, dtype="<f4")
-        if values.ndim != 3 or values.shape[1:] != (8, 8):
-            raise ValueError(f"bev_feature: shape {values.shape}, want [channels, 8, 8]")
-        message.bev_feature.values = values.tobytes()
-        message.bev_feature.channels = values.shape[0]
+        parts += wire.submessage(
+            _Observation.BEV_FEATURE_FIELD_NUMBER, _bev_feature(observation.bev_feature)
+        )
+    return [*parts, _ego_and_route(observation).SerializeToString()]
+
+
+def plan_request_to_wire(
+    request: planning_service_pb2.PlanRequest,
+    observation: Observation,
+    context: planning_service_pb2.ContextChoice | None,
+) -> list[wire.Part]:
+    """The serialised `request`, which has neither yet, with its observation and context."""
+    parts: list[wire.Part] = [
+        request.SerializeToString(),
+        *wire.submessage(_PlanRequest.OBSERVATION_FIELD_NUMBER, observation_to_wire(observation)),
+    ]
+    if context is not None:
+        parts.append(planning_service_pb2.PlanRequest(context=context).SerializeToString())
+    return parts
+
+
+def _picture(frame: CameraFrame) -> list[wire.Part]:
+    head = _CameraImage(capture_time_us=frame.capture_time_us)
+    tail = _CameraImage()
+    if frame.raw_size is not None:
+        head.encoding = observation_pb2.IMAGE_ENCODING_RAW_RGB
+        tail.width, tail.height = frame.raw_size
+    return [
+        head.SerializeToString(),
+        *wire.data(_CameraImage.DATA_FIELD_NUMBER, frame.data),
+        tail.SerializeToString(),
+    ]
+
+
+def _bev_feature(feature: np.ndarray) -> list[wire.Part]:
+    values = np.ascontiguousarray(feature, dtype="<f4")
+    if values.ndim != 3 or values.shape[1:] != (8, 8):
+        raise ValueError(f"bev_feature: shape {values.shape}, want [channels, 8, 8]")
+    return [
+        *wire.data(observation_pb2.BevFeature.VALUES_FIELD_NUMBER, wire.view(values)),
+        observation_pb2.BevFeature(channels=values.shape[0]).SerializeToString(),
+    ]
+
+
+def _ego_and_route(observation: Observation) -> observation_pb2.Observation:
+    message = observation_pb2.Observation()
     ego = message.ego_state
     ego.speed_mps = observation.speed_mps
     if observation.pose is not None:
@@ -51,25 +99,35 @@ def observation_to_proto(observation: Observation) -> observation_pb2.Observatio
     return message
 
 
-def _add_lidar(observation: Observation, message: observation_pb2.Observation) -> None:
+def _lidar(observation: Observation) -> list[wire.Part]:
+    measurement = _lidar_measurement(observation)
+    if not measurement:
+        return []
+    time = observation_pb2.Lidar(capture_time_us=observation.lidar_capture_time_us)
+    half = observation_pb2.Lidar(half_sweep=observation.lidar_half_sweep)
+    return wire.submessage(
+        _Observation.LIDAR_FIELD_NUMBER,
+        [time.SerializeToString(), *measurement, half.SerializeToString()],
+    )
+
+
+def _lidar_measurement(observation: Observation) -> list[wire.Part]:
     if observation.lidar_points is not None and observation.lidar_histogram is not None:
         raise ValueError("lidar_points and lidar_histogram: give one of them")
     if observation.lidar_points is not None:
         points = np.ascontiguousarray(observation.lidar_points, dtype="<f4")
         if points.ndim != 2 or points.shape[1] != 3:
             raise ValueError(f"lidar_points: shape {points.shape}, want [points, 3]")
-        message.lidar.points.SetInParent()  # An empty sweep is "saw nothing", not "no LiDAR".
-        message.lidar.points.xyz = points.tobytes()
-    elif observation.lidar_histogram is not None:
+        # An empty sweep is "saw nothing", not "no LiDAR": the field is there without content.
+        xyz = wire.data(observation_pb2.LidarPoints.XYZ_FIELD_NUMBER, wire.view(points))
+        return wire.submessage(observation_pb2.Lidar.POINTS_FIELD_NUMBER, xyz)
+    if observation.lidar_histogram is not None:
         counts = np.ascontiguousarray(observation.lidar_histogram, dtype=np.uint8)
         if counts.shape != (256, 256):
             raise ValueError(f"lidar_histogram: shape {counts.shape}, want [256, 256]")
-        message.lidar.histogram.counts = counts.tobytes()
-    else:
-        return
-    message.lidar.half_sweep = observation.lidar_half_sweep
-    if observation.lidar_capture_time_us is not None:
-        message.lidar.capture_time_us = observation.lidar_capture_time_us
+        content = wire.data(observation_pb2.LidarHistogram.COUNTS_FIELD_NUMBER, wire.view(counts))
+        return wire.submessage(observation_pb2.Lidar.HISTOGRAM_FIELD_NUMBER, content)
+    return []
 
 
 def snapshot_ref(message: context_snapshot_pb2.SnapshotId) -> SnapshotRef:

@@ -39,11 +39,12 @@ class Sampling:
 class CameraFrame:
     """One front-camera picture: JPEG or PNG bytes, or raw RGB rows where `raw_size` is set.
 
+    data: bytes, or a view of bytes (`memoryview(pixels).cast("B")`), which is copied when it is sent.
     raw_size: width and height in pixels of raw pixels `[height, width, 3]` uint8, RGB, without padding.
     """
 
     capture_time_us: int
-    data: bytes
+    data: bytes | memoryview
     raw_size: tuple[int, int] | None = None
 
 

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "client/planner_client.h"
+#include "common/rpc/snapshot_transport.h"
 #include "nlohmann/json.hpp"
 
 namespace {
@@ -113,6 +114,7 @@ int main(int argc, char** argv) {
     std::cerr << "usage: automot-peers-client ADDRESS small|raw\n";
     return 2;
   }
+  automot::rpc::PrepareProcessForSnapshots();  // observations of this size gain by it too
   const absl::Status status = Serve(argv[1], std::string(argv[2]) == "raw");
   if (!status.ok()) std::cerr << status << '\n';
   return status.ok() ? 0 : 1;

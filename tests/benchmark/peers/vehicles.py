@@ -30,7 +30,7 @@ def automot(address: str, payload: str) -> Step:
         now_us = time.monotonic_ns() // 1000 - start_us
         if payload == "small":
             return Observation(now_us, 8.0, targets, 1, bev_feature=bev)
-        frame = CameraFrame(now_us, image.tobytes(), payloads.CAMERA_SIZE)
+        frame = CameraFrame(now_us, memoryview(image).cast("B"), payloads.CAMERA_SIZE)
         return Observation(now_us, 8.0, targets, 1, camera_frames=(frame,), lidar_histogram=counts)
 
     def step() -> float:

@@ -3,6 +3,7 @@
 #include "client/planner_client.h"
 
 #include <gmock/gmock.h>
+#include <google/protobuf/arena.h>
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
@@ -208,6 +209,25 @@ TEST_F(PlannerClientTest, PlansCarryLeaseSequencePolicyAndDeadline) {
   ASSERT_TRUE(session->Plan(seen).ok());
   EXPECT_THAT(service_.sequences(), ElementsAre(1, 2));
   EXPECT_GT(service_.last_deadline_s(), 31.0) << "plan_timeout of the client's options";
+}
+
+// The request borrows it: it is sent whole at each attempt and stays the caller's.
+TEST_F(PlannerClientTest, ObservationStaysTheCallersThroughRetries) {
+  auto session = Open();
+  google::protobuf::Arena arena;
+  v1::Observation on_heap;
+  v1::Observation& on_arena = *google::protobuf::Arena::CreateMessage<v1::Observation>(&arena);
+  for (v1::Observation* seen : {&on_heap, &on_arena}) {
+    seen->add_camera_images()->set_data(std::string(200'000, 'x'));
+    const std::string before = seen->SerializeAsString();
+    const char* const picture = seen->camera_images(0).data().data();
+    service_.ScriptPlans({{kGone}, {kFull, 1}, {kRepeated}});
+    EXPECT_FALSE(session->Plan(*seen).ok());
+    ASSERT_TRUE(session->Plan(*seen).ok());
+    EXPECT_EQ(service_.last_request().observation().SerializeAsString(), before);
+    EXPECT_EQ(seen->SerializeAsString(), before);
+    EXPECT_EQ(seen->camera_images(0).data().data(), picture);
+  }
 }
 
 TEST_F(PlannerClientTest, BrokenConnectionIsTriedAgainUnderTheSameSequence) {

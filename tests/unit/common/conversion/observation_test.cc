@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstring>
+#include <limits>
+
 #include "common/image/encode.h"
 
 namespace automot::conversion {
@@ -160,6 +164,37 @@ TEST(ObservationConversion, ValuesThatAreNotFiniteAreRefused) {
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << field;
     EXPECT_THAT(std::string(status.message()), HasSubstr(field));
   }
+}
+
+TEST(ObservationConversion, ANumberThatIsNotFiniteIsFoundWhereverItStands) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const float bad : {kInfinity, -kInfinity, std::nanf(""), -std::nanf("")}) {
+    for (std::size_t at = 0; at < 128; ++at) {
+      v1::Observation proto;
+      ObservationToProto(Everything(), &proto);
+      std::memcpy(proto.mutable_bev_feature()->mutable_values()->data() + at * sizeof bad, &bad,
+                  sizeof bad);
+      EXPECT_TRUE(absl::IsInvalidArgument(ObservationFromProto(proto).status())) << bad << at;
+    }
+  }
+}
+
+TEST(ObservationConversion, TheLargestAndTheSmallestNumbersAreFinite) {
+  using Limits = std::numeric_limits<float>;
+  Observation sent = Everything();
+  auto bev = std::make_shared<BevFeature>(*sent.bev_feature);
+  for (std::size_t i = 0; i < 128; i += 4) {
+    bev->values[i] = Limits::max();
+    bev->values[i + 1] = Limits::lowest();
+    bev->values[i + 2] = Limits::denorm_min();
+    bev->values[i + 3] = -0.0F;
+  }
+  sent.bev_feature = bev;
+  v1::Observation proto;
+  ObservationToProto(sent, &proto);
+  const auto got = ObservationFromProto(proto);
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->bev_feature->values, bev->values);
 }
 
 }  // namespace
