@@ -9,6 +9,8 @@
 namespace automot::context {
 namespace {
 
+constexpr SessionTimeUs kMaxTimeUs = 9'000'000'000'000'000;  // observation.proto
+
 absl::Status CheckFinite(const char* name, double value) {
   if (std::isfinite(value)) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -38,6 +40,12 @@ absl::Status CheckFields(const SnapshotHeader& header) {
     return absl::InvalidArgumentError("header.id.version is 0, must be at least 1");
   }
   AUTOMOT_RETURN_IF_ERROR(header.layout.Validate());
+  // Sums and differences with it must stay numbers, and nothing may be newer than every frame.
+  if (header.capture_time_us < -kMaxTimeUs || header.capture_time_us > kMaxTimeUs) {
+    return absl::InvalidArgumentError(absl::StrCat("header.capture_time_us is ",
+                                                   header.capture_time_us, ", must be in [",
+                                                   -kMaxTimeUs, ", ", kMaxTimeUs, "]"));
+  }
   if (header.frame_capture_times_us.size() > kMaxHistoryFrames) {
     return absl::InvalidArgumentError(absl::StrCat("header.frame_capture_times_us has ",
                                                    header.frame_capture_times_us.size(),

@@ -37,6 +37,10 @@ TEST(HeaderCheck, RefusesEachDifferenceByFieldAndKind) {
   const std::vector<Case> cases = {
       {"version", R::kMalformed, C::kInvalidArgument, [](auto& h) { h.id.version = 0; }},
       {"layers", R::kMalformed, C::kInvalidArgument, [](auto& h) { h.layout.layers = -4; }},
+      {"capture_time_us", R::kMalformed, C::kInvalidArgument,
+       [](auto& h) { h.capture_time_us = std::numeric_limits<SessionTimeUs>::max(); }},
+      {"capture_time_us", R::kMalformed, C::kInvalidArgument,
+       [](auto& h) { h.capture_time_us = std::numeric_limits<SessionTimeUs>::min(); }},
       {"frame_capture_times_us", R::kMalformed, C::kInvalidArgument,
        [](auto& h) { h.frame_capture_times_us.resize(65); }},
       {"position_start", R::kMalformed, C::kInvalidArgument, [](auto& h) { h.position_start = 0; }},
