@@ -2,6 +2,7 @@
 // defaults filled in.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -33,9 +34,11 @@ struct SessionOptions {
   bool run_controller = false;
   std::string required_model_revision;
 
-  // Session time between two due refreshes.
+  // Session time between two due refreshes. Of a rate near zero it is longer than any session's
+  // time, and still a number.
   SessionTimeUs RefreshPeriodUs() const {
-    return static_cast<SessionTimeUs>(1e6 / reasoning_rate_hz);
+    constexpr double kLongestUs = 9e15;
+    return static_cast<SessionTimeUs>(std::min(1e6 / reasoning_rate_hz, kLongestUs));
   }
 };
 

@@ -13,11 +13,15 @@ std::string NameOf(const context::AttachRequest& request) {
   return request.session_name.empty() ? absl::StrCat("#", request.session) : request.session_name;
 }
 
+// Of a rate near zero: longer than any session's time, and still a number.
+constexpr double kLongestPeriodUs = 9e15;
+
 RefreshQueue::Options QueueOptions(const context::AttachRequest& request,
                                    const SessionLimits& limits) {
   return {.lossless = request.lossless,
           .capacity = limits.lossless_queue,
-          .period_us = static_cast<SessionTimeUs>(1e6 / request.reasoning_rate_hz),
+          .period_us = static_cast<SessionTimeUs>(
+              std::min(1e6 / request.reasoning_rate_hz, kLongestPeriodUs)),
           .staleness_budget_us = request.staleness_budget_us};
 }
 

@@ -53,6 +53,15 @@ TEST_F(TimeModesTest, InRealtimeTheNewestPlanOfAVehicleWins) {
   EXPECT_EQ(expert_.plans(), 3U);
 }
 
+TEST_F(TimeModesTest, ARateNearZeroIsOneRefreshForTheWholeEpisode) {
+  SessionOptions options = OptionsOf(TimeMode::kStepped);
+  options.reasoning_rate_hz = 1e-300;
+  Open("car", options);
+  EXPECT_EQ(PlanWithRefresh(0).result.snapshot.version, 1U);
+  const PendingAnswer next = SendAt(50'000);
+  EXPECT_TRUE(channel_.submitted().back()->history_only) << "no other refresh is due";
+}
+
 TEST_F(TimeModesTest, SteppedParksUntilTheDueRefreshSoThatStalenessIsBounded) {
   Open(TimeMode::kStepped);
   EXPECT_EQ(PlanWithRefresh(0).result.snapshot.version, 1U);

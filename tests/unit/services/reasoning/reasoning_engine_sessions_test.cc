@@ -158,6 +158,31 @@ TEST_F(EngineTest, FencedOwnerMayGoBeforeItIsTold) {
   }
 }
 
+TEST_F(EngineTest, ARateNearZeroIsNoRightOfWay) {
+  Start();
+  fakes::RecordingReceiver car, sloth;
+  context::AttachRequest request = Request(1);
+  request.lossless = true;
+  ASSERT_TRUE(engine_->Attach(request, &car).ok());
+  request = Request(2);
+  request.lossless = true;
+  request.reasoning_rate_hz = 1e-300;
+  ASSERT_TRUE(engine_->Attach(request, &sloth).ok());
+  control_->prefill_gate.Close();
+  ASSERT_TRUE(SubmitAt(1, 0).ok());
+  ASSERT_TRUE(AwaitPrefill(1));
+  ASSERT_TRUE(SubmitAt(2, 0).ok());
+  ASSERT_TRUE(SubmitAt(1, 50'000).ok());
+  control_->prefill_gate.Admit(2);
+  ASSERT_TRUE(AwaitPrefill(3));
+  EXPECT_EQ(car.snapshots().size(), 2U) << "it is due within its period, the other one never";
+  EXPECT_EQ(sloth.snapshots().size(), 0U);
+  control_->prefill_gate.Open();
+  ASSERT_TRUE(sloth.WaitForSnapshots(1));
+  engine_->Detach(1);
+  engine_->Detach(2);
+}
+
 // A question that records its answer.
 struct Answer {
   std::string text;
