@@ -21,6 +21,11 @@ void AnswerStream::Writer::End(const absl::StatusOr<bool>& complete) {
   }
 }
 
+bool AnswerStream::Writer::wanted() {
+  absl::MutexLock lock(&mutex_);
+  return stream_ != nullptr && stream_->open();
+}
+
 AnswerStream::AnswerStream(std::string model_revision)
     : model_revision_(std::move(model_revision)) {
   absl::MutexLock lock(&writer_->mutex_);
@@ -40,6 +45,11 @@ bool AnswerStream::Push(std::string_view piece) {
   waiting_.emplace_back().set_text(piece.data(), piece.size());
   Pump();
   return true;
+}
+
+bool AnswerStream::open() {
+  absl::MutexLock lock(&mutex_);
+  return !close_;
 }
 
 void AnswerStream::PushEnd(bool complete) {

@@ -27,6 +27,8 @@ class AnswerStream final : public grpc::ServerWriteReactor<v1::AskResponse> {
     // False where the client is gone: stop.
     bool Write(std::string_view piece);
     void End(const absl::StatusOr<bool>& complete);
+    // False where the client is gone.
+    bool wanted();
 
    private:
     friend class AnswerStream;
@@ -46,6 +48,7 @@ class AnswerStream final : public grpc::ServerWriteReactor<v1::AskResponse> {
   void OnDone() override;
 
   bool Push(std::string_view piece);
+  bool open();
   void PushEnd(bool complete);
   void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

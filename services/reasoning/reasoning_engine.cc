@@ -325,9 +325,22 @@ absl::StatusOr<SessionTimeUs> ReasoningEngine::Ask(std::unique_ptr<SceneQuestion
     ended(result.status());
     on_done(std::move(result));
   };
+  EndAbandonedQuestions();
   absl::StatusOr<SessionTimeUs> capture_time_us = Enqueue(std::move(question));
   if (!capture_time_us.ok()) ended(capture_time_us.status());
   return capture_time_us;
+}
+
+void ReasoningEngine::EndAbandonedQuestions() {
+  std::vector<std::unique_ptr<SceneQuestion>> abandoned;
+  {
+    std::lock_guard lock(mutex_);
+    for (std::unique_ptr<SceneQuestion>& question : questions_) {
+      if (question->abandoned()) abandoned.push_back(std::move(question));
+    }
+    std::erase(questions_, nullptr);
+  }
+  for (const auto& question : abandoned) question->on_done(Abandoned());
 }
 
 absl::StatusOr<SessionTimeUs> ReasoningEngine::Enqueue(std::unique_ptr<SceneQuestion> question) {

@@ -154,6 +154,8 @@ class ReasoningEngine final : public context::SnapshotChannel, private WorkSourc
   // The job's session while the job is still wanted, else null.
   ReasoningSession* Wanted(const RefreshJob& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Fail(const RefreshJob& job, const absl::Status& why);
+  // Ends what waits for nobody: it makes room.
+  void EndAbandonedQuestions() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<SessionTimeUs> Enqueue(std::unique_ptr<SceneQuestion> question);
   void PostLinkState(AttachmentPtr to, context::LinkState state, absl::Status why);
 

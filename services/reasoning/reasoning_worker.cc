@@ -120,10 +120,12 @@ void ReasoningWorker::Refresh(absl::Span<const RefreshJob> jobs) {
                           const Result& result) { source_->EndRefresh(job, result); }});
 }
 
+// Costs nothing once nobody waits for the answer: refreshes wait for what the expert does here.
 void ReasoningWorker::Answer(SceneQuestion& question) {
   const auto yield = [this] { RunDueRefreshes(); };
   VisionFeatures features;
   for (const CameraFramePtr& frame : question.frames) {
+    if (question.abandoned()) return question.on_done(Abandoned());
     uint64_t cache_hits = 0;
     absl::StatusOr<VisionFeatures> feature =
         EncodeFrames({frame}, *expert_, *question.cache, &cache_hits);
@@ -131,6 +133,7 @@ void ReasoningWorker::Answer(SceneQuestion& question) {
     features.push_back(std::move(feature->front()));
     yield();
   }
+  if (question.abandoned()) return question.on_done(Abandoned());
   question.on_done(
       expert_->Ask(question.question, features, question.options, question.on_text, yield));
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "services/reasoning/camera_history.h"
 #include "services/reasoning/understanding_expert.h"
@@ -20,15 +21,22 @@ struct SceneQuestion {
   std::string question;
   AskOptions options;
 
-  // Called on the worker's thread. `on_text` receives the next piece and returns false to stop;
-  // `on_done` comes last, once, with whether the model ended by itself.
+  // `on_text` receives the next piece, on the worker's thread, and returns false to stop; `on_done`
+  // comes last, once, on any thread, with whether the model ended by itself.
   std::function<bool(std::string_view)> on_text;
   std::function<void(absl::StatusOr<bool>)> on_done;
+  // False once nobody waits for the answer. Any thread, and under the engine's lock: must neither
+  // block nor call the engine. Null: somebody always does.
+  std::function<bool()> wanted;
 
   // Filled by the engine: the features of the session's episode, or of this question alone.
   std::shared_ptr<VisionCache> cache;
 
+  bool abandoned() const { return wanted != nullptr && !wanted(); }
   SessionTimeUs capture_time_us() const { return frames.back()->capture_time_us; }
 };
+
+// How an abandoned question ends.
+inline absl::Status Abandoned() { return absl::CancelledError("nobody waits for the answer"); }
 
 }  // namespace automot::reasoning

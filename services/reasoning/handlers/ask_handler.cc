@@ -63,6 +63,7 @@ absl::Status Start(const ReasoningContext& context, const v1::AskRequest& reques
   const std::shared_ptr<AnswerStream::Writer> writer = stream->writer();
   question->on_text = [writer](std::string_view piece) { return writer->Write(piece); };
   question->on_done = [writer](const absl::StatusOr<bool>& complete) { writer->End(complete); };
+  question->wanted = [writer] { return writer->wanted(); };
   AUTOMOT_ASSIGN_OR_RETURN(const SessionTimeUs time, context.engine->Ask(std::move(question)));
   stream->SetCaptureTime(time);
   return absl::OkStatus();

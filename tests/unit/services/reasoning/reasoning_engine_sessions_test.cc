@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
 
 #include "tests/unit/services/reasoning/engine_fixture.h"
@@ -252,6 +253,38 @@ TEST_F(EngineTest, QuestionsAreBoundedAndChecked) {
   EXPECT_TRUE(absl::IsResourceExhausted(engine_->Ask(QuestionTo("car1", &c)).status()));
   control_->token_gate.Open();
   ASSERT_TRUE(b.done.wait_for(std::chrono::seconds(30)) == std::future_status::ready);
+  engine_->Detach(1);
+}
+
+TEST_F(EngineTest, QuestionsThatNobodyWaitsForMakeRoomAndCostTheExpertNothing) {
+  ReasoningOptions options;
+  options.waiting_questions = 1;
+  Start(options);
+  fakes::RecordingReceiver receiver;
+  ASSERT_TRUE(engine_->Attach(Request(1), &receiver).ok());
+  ASSERT_TRUE(SubmitAt(1, 0).ok());
+  ASSERT_TRUE(receiver.WaitForSnapshots(1));
+  const auto abandonable = [](Answer* answer, std::atomic<bool>* wanted) {
+    auto question = QuestionTo("car1", answer);
+    question->wanted = [wanted] { return wanted->load(); };
+    return question;
+  };
+  Answer first, waits, takes_its_place;
+  std::atomic<bool> first_wanted{true}, waits_wanted{true}, last_wanted{true};
+  control_->token_gate.Close();
+  ASSERT_TRUE(engine_->Ask(abandonable(&first, &first_wanted)).ok());
+  ASSERT_TRUE(control_->token_gate.WaitForArrivals(1));
+  ASSERT_TRUE(engine_->Ask(abandonable(&waits, &waits_wanted)).ok());
+  waits_wanted = false;
+  ASSERT_TRUE(engine_->Ask(abandonable(&takes_its_place, &last_wanted)).ok());
+  ASSERT_EQ(waits.done.wait_for(std::chrono::seconds(0)), std::future_status::ready);
+  EXPECT_TRUE(absl::IsCancelled(waits.end.status()));
+  last_wanted = false;  // while it waits
+  control_->token_gate.Open();
+  ASSERT_EQ(takes_its_place.done.wait_for(std::chrono::seconds(30)), std::future_status::ready);
+  EXPECT_TRUE(absl::IsCancelled(takes_its_place.end.status()));
+  EXPECT_EQ(takes_its_place.text, "");
+  EXPECT_EQ(control_->token_gate.arrivals(), 3) << "the tokens of the first one";
   engine_->Detach(1);
 }
 
