@@ -30,12 +30,15 @@ class FakePlanning(planning_service_pb2_grpc.PlanningServiceServicer):
         self.closed: list[int] = []
         self.episode = 1
         self.not_ready_answers = 0
+        self.status_failures: list[grpc.StatusCode] = []  # Of the next status calls, in turn.
         self.plan_failures: list[grpc.StatusCode] = []  # Of the next plans, in turn.
         self.with_control = True
         self.answering = threading.Event()  # Plans hang while it is cleared.
         self.answering.set()
 
     def GetPlanningStatus(self, request, context):
+        if self.status_failures:
+            context.abort(self.status_failures.pop(0), "scripted")
         self.not_ready_answers -= 1
         return planning_service_pb2.GetPlanningStatusResponse(
             model_revision="cd" * 16,

@@ -213,6 +213,23 @@ def test_wait_ready_gives_up_where_nobody_listens():
         nobody.wait_ready(0.2)
 
 
+def test_wait_ready_says_at_once_what_never_helps_to_wait_for(client, server):
+    server.planning.status_failures.append(grpc.StatusCode.PERMISSION_DENIED)
+    with pytest.raises(grpc.RpcError) as caught:
+        client.wait_ready(60.0)
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_service_planner_that_cannot_start_closes_its_connection(server, monkeypatch):
+    closed = []
+    close = PlannerClient.close
+    monkeypatch.setattr(PlannerClient, "close", lambda self: (closed.append(self), close(self)))
+    server.planning.not_ready_answers = 1000
+    with pytest.raises(TimeoutError, match="still warming up"):
+        ServicePlanner(server.address, None, "car", SessionOptions(), 10.0, ready_timeout_s=0.2)
+    assert len(closed) == 1
+
+
 def test_context_arrives_as_read_only_arrays(client):
     snapshot = next(iter(client.subscribe_contexts("car", 1, 9, "cd" * 16, 2.0)))
     assert snapshot.id == SnapshotRef("car", 1, 9, 1)

@@ -54,6 +54,13 @@ _REPLICA_OPTIONS = (
 )
 
 
+_NEVER_READY = (
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.UNIMPLEMENTED,
+)
+
+
 class PlannerClient:
     """Connection to a planning service and, where an address is given, to a reasoning service.
 
@@ -100,9 +107,13 @@ class PlannerClient:
             channel.close()
 
     def wait_ready(self, timeout_s: float) -> None:
-        """Waits until the planning service, or one of its replicas, is ready; else TimeoutError."""
+        """Waits until the planning service, or one of its replicas, is ready; else TimeoutError.
+
+        grpc.RpcError at once where it never helps to wait: the service lets this client not in.
+        """
         request = planning_service_pb2.GetPlanningStatusRequest()
         end = time.monotonic() + timeout_s
+        why = "still warming up"
         while (left := end - time.monotonic()) > 0:
             try:
                 if self._ready.GetPlanningStatus(
@@ -110,11 +121,12 @@ class PlannerClient:
                 ).ready:
                     return
             except grpc.RpcError as error:
-                if error.code() is not grpc.StatusCode.UNAVAILABLE:
-                    break
+                if error.code() in _NEVER_READY:
+                    raise
+                why = f"{error.code().name}: {error.details()}"
             self._ready = self._stubs[(self._stubs.index(self._ready) + 1) % len(self._stubs)]
             time.sleep(min(0.1, left))
-        raise TimeoutError(f"planning service not ready within {timeout_s} s")
+        raise TimeoutError(f"planning service not ready within {timeout_s} s: {why}")
 
     def server_info(self) -> ServerInfo:
         """What the planning service is."""

@@ -65,9 +65,13 @@ class ServicePlanner:
         self._client = PlannerClient(
             planning_address, reasoning_address, deadlines=Deadlines(plan_s=plan_deadline_s)
         )
-        self._client.wait_ready(ready_timeout_s)
-        self.info = self._client.server_info()
-        self._session: Session = self._client.open_session(session_name, options)
+        try:
+            self._client.wait_ready(ready_timeout_s)
+            self.info = self._client.server_info()
+            self._session: Session = self._client.open_session(session_name, options)
+        except BaseException:
+            self._client.close()
+            raise
         self._listener = _RefreshListener(self._subscribe) if reasoning_address else None
 
     def plan(self, observation: Observation) -> Plan:
