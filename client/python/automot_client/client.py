@@ -80,6 +80,7 @@ class PlannerClient:
         Several planning addresses are replicas with one --session-key-file: each session goes to its
         first choice by rendezvous on its name, and on at the next when that one drains or has died.
         """
+        wire.keep_freed_memory()
         self.deadlines = deadlines or Deadlines()
         if isinstance(planning_address, str):
             planning_address = [planning_address]
