@@ -1,3 +1,5 @@
+#include <c10/core/InferenceMode.h>
+
 #include <map>
 
 #include "common/model/action_model.h"
@@ -23,8 +25,8 @@ class ActionObjective final : public Objective {
                                  BatchLoader& loader, int64_t step, bool training) override {
     std::vector<PlanSample> samples;
     for (int64_t i = 0; i < options_.batch; ++i) samples.push_back(sampler.Plan(step, i));
-    AUTOMOT_ASSIGN_OR_RETURN(ContextMaker * contexts, ContextsFor(loader));
-    AUTOMOT_ASSIGN_OR_RETURN(const std::vector<ContextLayers> layers, contexts->Make(samples));
+    AUTOMOT_ASSIGN_OR_RETURN(const std::vector<ContextLayers> layers,
+                             Contexts(parameters, loader, samples));
     AUTOMOT_ASSIGN_OR_RETURN(const PlanBatch batch, loader.Load(samples));
     ParameterSource source(parameters, training && options_.batch_statistics);
     const model::ActionContext context = StackContexts(parameters.geometry(), rotary_, layers);
@@ -32,15 +34,25 @@ class ActionObjective final : public Objective {
   }
 
  private:
-  // Features are kept per split: frames are numbered within one.
-  absl::StatusOr<ContextMaker*> ContextsFor(BatchLoader& loader) {
+  // Of the weights as they are at this step where they are trained, else of the checkpoint's.
+  absl::StatusOr<std::vector<ContextLayers>> Contexts(const Parameters& parameters,
+                                                      BatchLoader& loader,
+                                                      const std::vector<PlanSample>& samples) {
+    if (options_.train_understanding) {
+      ParameterSource source(parameters);
+      AUTOMOT_ASSIGN_OR_RETURN(const auto maker,
+                               ContextMaker::Load(source, loader, /*cache_bytes=*/0));
+      return maker->Make(samples);
+    }
+    const c10::InferenceMode inference;
+    // Features are kept per split: frames are numbered within one.
     std::unique_ptr<ContextMaker>& maker = makers_[&loader];
     if (maker == nullptr) {
-      AUTOMOT_ASSIGN_OR_RETURN(auto model,
-                               model::UnderstandingModel::Load(checkpoint_, {.device = device_}));
-      maker = std::make_unique<ContextMaker>(std::move(model), loader, options_.cache_bytes);
+      model::WeightReader reader(checkpoint_, {.device = device_},
+                                 model::ModelPart::kUnderstanding);
+      AUTOMOT_ASSIGN_OR_RETURN(maker, ContextMaker::Load(reader, loader, options_.cache_bytes));
     }
-    return maker.get();
+    return maker->Make(samples);
   }
 
   absl::StatusOr<StepResult> Losses(ParameterSource& source, BatchLoader& loader,

@@ -35,7 +35,7 @@ model::ActionContext StackContexts(const model::ModelGeometry& geometry,
   stack.prefix_mask = at::zeros({stack.stacked * kv_heads, 1, stack.tokens}, options);
   std::vector<at::Tensor> cos, sin;
   for (size_t i = 0; i < contexts.size(); ++i) {
-    const int64_t own = contexts[i].tokens;
+    const int64_t own = contexts[i].hidden ? 0 : contexts[i].tokens;
     stack.prefix_mask.narrow(0, static_cast<int64_t>(i) * kv_heads, kv_heads)
         .narrow(2, own, stack.tokens - own)
         .fill_(-std::numeric_limits<float>::infinity());

@@ -19,6 +19,7 @@ namespace automot::train {
 struct ContextLayers {
   int64_t tokens = 0;
   int64_t position_start = 0;
+  bool hidden = false;  // the action expert sees nothing of it, and plans at its positions
   std::vector<model::LayerKeysValues> layers;
 };
 

@@ -5,6 +5,15 @@
 
 namespace automot::train {
 
+absl::StatusOr<std::unique_ptr<ContextMaker>> ContextMaker::Load(model::WeightSource& weights,
+                                                                 BatchLoader& loader,
+                                                                 int64_t cache_bytes) {
+  AUTOMOT_ASSIGN_OR_RETURN(auto vision, model::VisionTower::Load(weights));
+  AUTOMOT_ASSIGN_OR_RETURN(auto decoder, model::TextDecoder::Load(weights));
+  return std::unique_ptr<ContextMaker>(
+      new ContextMaker(std::move(vision), std::move(decoder), loader, cache_bytes));
+}
+
 absl::StatusOr<ContextMaker::Features> ContextMaker::FeaturesOf(
     absl::Span<const PlanSample> samples) {
   Features features;
@@ -26,8 +35,8 @@ absl::StatusOr<ContextMaker::Features> ContextMaker::FeaturesOf(
     }
   }
   if (missing.empty()) return features;
-  AUTOMOT_ASSIGN_OR_RETURN(const std::vector<model::ImageFeature> encoded,
-                           model_->EncodePatches(at::cat(patches), grid.h, grid.w));
+  const std::vector<model::ImageFeature> encoded =
+      vision_->Encode(at::cat(patches), grid.h, grid.w);
   for (size_t i = 0; i < missing.size(); ++i) {
     features[missing[i]] = encoded[i];
     Keep(missing[i], encoded[i]);
@@ -58,7 +67,9 @@ absl::StatusOr<model::PromptSequence> ContextMaker::SequenceOf(
                                                     episode.speed_mps[frame]));
   AUTOMOT_ASSIGN_OR_RETURN(const model::PromptIds ids,
                            model::BuildPromptIds(loader_.tokenizer(), instruction));
-  return model_->Sequence(ids.prefix, images, ids.instruction);
+  std::vector<model::ImageGrid> grids;
+  for (const model::ImageFeature& image : images) grids.push_back(image.grid);
+  return model::BuildSequence(loader_.geometry(), ids.prefix, grids, ids.instruction);
 }
 
 absl::StatusOr<std::vector<ContextLayers>> ContextMaker::Make(
@@ -73,7 +84,10 @@ absl::StatusOr<std::vector<ContextLayers>> ContextMaker::Make(
   AUTOMOT_ASSIGN_OR_RETURN(const std::vector<ContextLayers> made, Prefill(distinct));
   std::vector<ContextLayers> contexts;
   contexts.reserve(samples.size());
-  for (const size_t place : own) contexts.push_back(made[place]);  // tensors are shared
+  for (size_t i = 0; i < samples.size(); ++i) {
+    contexts.push_back(made[own[i]]);  // tensors are shared
+    contexts.back().hidden = samples[i].context_hidden;
+  }
   return contexts;
 }
 
@@ -92,17 +106,17 @@ absl::StatusOr<std::vector<ContextLayers>> ContextMaker::Prefill(
   std::vector<ContextLayers> contexts;
   for (size_t i = 0; i < samples.size(); ++i) {
     inputs.push_back({&sequences[i], images[i]});
-    contexts.push_back({sequences[i].tokens(), sequences[i].next_position, {}});
+    contexts.push_back(
+        {.tokens = sequences[i].tokens(), .position_start = sequences[i].next_position});
   }
-  const model::ContextDims dims = model::DimsOf(model_->geometry(), model::ContextForm::kCompact);
-  AUTOMOT_RETURN_IF_ERROR(model_->PrefillBatch(
-      inputs,
+  const model::ContextDims dims = model::DimsOf(loader_.geometry(), model::ContextForm::kCompact);
+  AUTOMOT_RETURN_IF_ERROR(decoder_->Prefill(
+      inputs, model::ContextForm::kCompact,
       [&](size_t item, int64_t, const at::Tensor& keys, const at::Tensor& values) {
         const model::LayerKeysValues kept = model::SelectForm(keys, values, dims);
         contexts[item].layers.push_back({kept.keys.clone(), kept.values.clone()});
         return absl::OkStatus();
-      },
-      model::ContextForm::kCompact));
+      }));
   return contexts;
 }
 

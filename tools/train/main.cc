@@ -64,6 +64,10 @@ void AddRecipeFlags(CLI::App& app, Flags& flags) {
   plain("--speed-weight", a.speed_weight, "Of the future-speed loss");
   app.add_flag("!--stored-statistics", a.batch_statistics,
                "Normalise by the stored statistics instead of each batch's");
+  app.add_flag("--train-understanding", a.train_understanding,
+               "Stage action: the understanding expert is not frozen (no cache of its features)");
+  app.add_option("--leave-out-family", s.left_out_families,
+                 "Stage understanding: family of questions that is never taught (repeatable)");
   plain("--max-staleness-s", flags.max_staleness_s, "Oldest context, seconds");
   plain("--plans-per-context", s.plans_per_context, "Samples of a batch that share one context");
   plain("--braking-share", s.braking_share, "Samples drawn from braking frames alone, 0..1");
@@ -72,6 +76,7 @@ void AddRecipeFlags(CLI::App& app, Flags& flags) {
   plain("--camera-dropout", s.camera_dropout, "Samples without the current picture, 0..1");
   plain("--history-dropout", s.history_dropout, "Contexts of the newest frame alone, 0..1");
   plain("--frame-dropout", s.frame_dropout, "Older frames missing, 0..1");
+  plain("--context-dropout", s.context_dropout, "Samples that see nothing of their context, 0..1");
   plain("--flip", s.flip, "Samples with left and right exchanged, 0..1");
   plain("--feature-cache-mib", flags.feature_cache_mib, "Memory for vision features");
 }

@@ -38,9 +38,11 @@ struct ActionObjectiveOptions {
   double route_weight = 1.0;
   double speed_weight = 0.5;
   bool batch_statistics = true;
+  bool train_understanding = false;        // gradients go on into the understanding expert
   int64_t cache_bytes = int64_t{2} << 30;  // of vision features, per split
 };
-// The action expert and its BEV encoder on contexts of the frozen understanding expert.
+// The action expert and its BEV encoder on contexts of the understanding expert, which is frozen
+// unless it is trained with them.
 absl::StatusOr<std::unique_ptr<Objective>> MakeActionObjective(
     const model::Checkpoint& checkpoint, at::Device device, const ActionObjectiveOptions& options);
 

@@ -16,6 +16,13 @@ absl::Status CheckAtLeast(const char* name, int64_t value, int64_t low) {
 
 absl::Status ValidateSettings(const TrainOptions& options) {
   AUTOMOT_RETURN_IF_ERROR(ValidateSampler(options.sampler));
+  const bool action = options.stage == Stage::kAction;
+  if (options.action.train_understanding && !action) {
+    return absl::InvalidArgumentError("train_understanding is of the stage action alone");
+  }
+  if (!options.sampler.left_out_families.empty() && action) {
+    return absl::InvalidArgumentError("left_out_families is of the stage understanding alone");
+  }
   AUTOMOT_RETURN_IF_ERROR(CheckAtLeast("steps", options.optimizer.steps, 1));
   AUTOMOT_RETURN_IF_ERROR(CheckAtLeast("batch", options.action.batch, 1));
   AUTOMOT_RETURN_IF_ERROR(CheckAtLeast("warm_up_steps", options.optimizer.warm_up_steps, 0));
@@ -57,6 +64,8 @@ std::string SettingsText(const TrainOptions& options) {
       {"route_weight", a.route_weight},
       {"speed_weight", a.speed_weight},
       {"batch_statistics", a.batch_statistics},
+      {"train_understanding", a.train_understanding},
+      {"left_out_families", s.left_out_families},
       {"max_staleness_us", s.max_staleness_us},
       {"plans_per_context", s.plans_per_context},
       {"braking_share", s.braking_share},
@@ -65,6 +74,7 @@ std::string SettingsText(const TrainOptions& options) {
       {"camera_dropout", s.camera_dropout},
       {"history_dropout", s.history_dropout},
       {"frame_dropout", s.frame_dropout},
+      {"context_dropout", s.context_dropout},
       {"flip", s.flip}};
   return settings.dump();
 }

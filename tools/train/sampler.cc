@@ -116,13 +116,11 @@ absl::StatusOr<Dataset> OpenDataset(const std::string& directory, const std::str
 }
 
 absl::Status ValidateSampler(const SamplerOptions& options) {
-  const std::pair<const char*, double> shares[] = {{"braking_share", options.braking_share},
-                                                   {"lidar_dropout", options.lidar_dropout},
-                                                   {"half_sweep", options.half_sweep},
-                                                   {"camera_dropout", options.camera_dropout},
-                                                   {"history_dropout", options.history_dropout},
-                                                   {"frame_dropout", options.frame_dropout},
-                                                   {"flip", options.flip}};
+  const std::pair<const char*, double> shares[] = {
+      {"braking_share", options.braking_share},     {"lidar_dropout", options.lidar_dropout},
+      {"half_sweep", options.half_sweep},           {"camera_dropout", options.camera_dropout},
+      {"history_dropout", options.history_dropout}, {"frame_dropout", options.frame_dropout},
+      {"context_dropout", options.context_dropout}, {"flip", options.flip}};
   for (const auto& [name, value] : shares) {
     if (value >= 0.0 && value <= 1.0) continue;
     return absl::InvalidArgumentError(absl::StrCat(name, " is ", value, ", must be in [0, 1]"));
@@ -150,6 +148,11 @@ absl::StatusOr<Sampler> Sampler::Create(const Dataset& dataset, const SamplerOpt
       if (IsBraking(episode, frame)) sampler.braking_.push_back({index, frame});
     }
     for (const Question& question : episode.questions()) {
+      if (std::ranges::find(options.left_out_families, question.family) !=
+          options.left_out_families.end()) {
+        ++sampler.left_out_questions_;
+        continue;
+      }
       sampler.questions_.emplace_back(FrameRef{index, question.frame}, &question);
     }
   }
@@ -189,6 +192,7 @@ PlanSample Sampler::Plan(int64_t step, int64_t place) const {
     sample.lidar = draw.Chance(0.5) ? LidarUse::kLeft : LidarUse::kRight;
   }
   if (draw.Chance(options_.lidar_dropout)) sample.lidar = LidarUse::kNone;
+  sample.context_hidden = draw.Chance(options_.context_dropout);
   return sample;
 }
 

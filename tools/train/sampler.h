@@ -38,7 +38,10 @@ struct SamplerOptions {
   double camera_dropout = 0.02;   // no current picture for the BEV encoder
   double history_dropout = 0.05;  // the newest frame is all that the context sees
   double frame_dropout = 0.05;    // of each older frame
+  double context_dropout = 0.0;   // the action expert sees nothing of the context
   double flip = 0.0;              // left and right exchanged
+  // Families whose questions are never drawn.
+  std::vector<std::string> left_out_families;
 };
 
 // INVALID_ARGUMENT naming the option and its limits.
@@ -55,6 +58,7 @@ struct PlanSample {
   int64_t first_place = 0;
   LidarUse lidar = LidarUse::kWhole;
   bool camera = true;
+  bool context_hidden = false;
   bool flip = false;
 };
 
@@ -79,6 +83,7 @@ class Sampler {
   int64_t usable_frames() const { return static_cast<int64_t>(usable_.size()); }
   int64_t braking_frames() const { return static_cast<int64_t>(braking_.size()); }
   int64_t questions() const { return static_cast<int64_t>(questions_.size()); }
+  int64_t left_out_questions() const { return left_out_questions_; }
 
  private:
   Sampler(const Dataset& dataset, const SamplerOptions& options)
@@ -90,6 +95,7 @@ class Sampler {
   SamplerOptions options_;
   std::vector<FrameRef> usable_, braking_;
   std::vector<std::pair<FrameRef, const Question*>> questions_;
+  int64_t left_out_questions_ = 0;
 };
 
 }  // namespace automot::train

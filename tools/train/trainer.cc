@@ -106,7 +106,10 @@ absl::Status Trainer::Open() {
   AUTOMOT_ASSIGN_OR_RETURN(Parameters loaded, Parameters::Load(*checkpoint_, place.device));
   parameters_ = std::make_unique<Parameters>(std::move(loaded));
   const bool action = options_.stage == Stage::kAction;
-  parameters_->Train(action ? IsActionWeight : IsUnderstandingWeight);
+  const bool understanding = !action || options_.action.train_understanding;
+  parameters_->Train([=](std::string_view name) {
+    return (action && IsActionWeight(name)) || (understanding && IsUnderstandingWeight(name));
+  });
   optimizer_ = std::make_unique<Optimizer>(*parameters_, options_.optimizer);
   if (action) {
     AUTOMOT_ASSIGN_OR_RETURN(objective_,
@@ -142,10 +145,12 @@ absl::Status Trainer::OpenSplit(const std::string& name, std::unique_ptr<Split>&
       BatchLoader loader,
       BatchLoader::Create(split->dataset, checkpoint_->geometry(), *tokenizer_));
   split->loader = std::make_unique<BatchLoader>(std::move(loader));
+  const int64_t left_out = split->sampler->left_out_questions();
   report_(absl::StrCat(name, ": ", split->dataset.episodes.size(), " episodes, ",
                        split->sampler->usable_frames(), " usable frames, ",
                        split->sampler->braking_frames(), " braking, ", split->sampler->questions(),
-                       " questions"));
+                       " questions",
+                       left_out > 0 ? absl::StrCat(", ", left_out, " left out") : ""));
   return absl::OkStatus();
 }
 

@@ -215,6 +215,20 @@ TEST_F(Differentiable, PaddingOfAStackIsHidden) {
   }
 }
 
+// Whatever is in it, for one of a batch or for all.
+TEST_F(Differentiable, OfAHiddenContextNothingIsSeen) {
+  const Scene scene;
+  const std::vector<at::Tensor> seen = Act(scene);
+  contexts_[1].hidden = true;
+  const std::vector<at::Tensor> one = Act(scene);
+  EXPECT_TRUE(one[1][0].equal(seen[1][0]));
+  EXPECT_GT((one[1][1] - seen[1][1]).abs().max().item<double>(), 1e-3);
+  for (model::LayerKeysValues& layer : contexts_[1].layers) layer.keys = layer.keys + 1;
+  contexts_[0].hidden = true;
+  const std::vector<at::Tensor> none = Act(scene);
+  EXPECT_LT((none[1][1] - one[1][1]).abs().max().item<double>(), kTolerance);
+}
+
 TEST_F(Differentiable, GradientsOfTheUnderstandingExpert) {
   parameters_.Train(IsUnderstandingWeight);
   const Prompt prompt;

@@ -143,12 +143,39 @@ TEST_F(Sampling, LidarIsDroppedAndHalved) {
   EXPECT_EQ(seen.size(), 4u);
 }
 
+TEST_F(Sampling, ContextsAreHiddenAsOftenAsAskedAndNothingElseChanges) {
+  SamplerOptions options;
+  const Sampler seen = Make(options);
+  options.context_dropout = 0.3;
+  const Sampler sampler = Make(options);
+  int hidden = 0;
+  for (int64_t step = 0; step < 300; ++step) {
+    const PlanSample sample = sampler.Plan(step, 1), other = seen.Plan(step, 1);
+    hidden += sample.context_hidden ? 1 : 0;
+    EXPECT_FALSE(other.context_hidden);
+    EXPECT_EQ(sample.now, other.now);
+    EXPECT_EQ(sample.lidar, other.lidar);
+  }
+  EXPECT_GT(hidden, 60);
+  EXPECT_LT(hidden, 120);
+}
+
 TEST_F(Sampling, QuestionsComeWithTheirFrame) {
   const Sampler sampler = Make({});
   EXPECT_EQ(sampler.questions(), 60);
   const QuestionSample sample = sampler.Ask(1, 1);
   EXPECT_EQ(sample.question->frame, sample.frame.frame);
   EXPECT_EQ(sample.question->answer, sample.frame.episode == 0 ? "no" : "yes");
+}
+
+TEST_F(Sampling, QuestionsOfALeftOutFamilyAreNotDrawn) {
+  SamplerOptions options;
+  options.left_out_families = {"other", "ahead"};
+  const Sampler sampler = Make(options);
+  EXPECT_EQ(sampler.questions(), 0);
+  EXPECT_EQ(sampler.left_out_questions(), 60);
+  options.left_out_families = {"other"};
+  EXPECT_EQ(Make(options).questions(), 60);
 }
 
 TEST_F(Sampling, BadOptionsAndDatasetsAreNamed) {

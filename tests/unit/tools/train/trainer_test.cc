@@ -121,6 +121,44 @@ TEST_F(Training, TheUnderstandingExpertLearnsItsAnswers) {
   EXPECT_GT(MeanOfLast(Column(options_.out, "answers_exact"), 5), 0.9);
 }
 
+// Every understanding weight that a context comes from moves; where it is frozen, none.
+TEST_F(Training, TheUnderstandingExpertIsTrainedWithTheActionExpertWhereAsked) {
+  constexpr char kVision[] = "vision_model.patch_embed.proj.weight";
+  constexpr char kKeys[] = "language_model.model.layers.1.self_attn.k_proj.weight";
+  options_.optimizer.steps = 2;
+  options_.optimizer.warm_up_steps = 0;
+  TrainOptions joint = options_;
+  joint.out = root_ + "/joint";
+  joint.action.train_understanding = true;
+  const absl::Status status = Run(joint);
+  ASSERT_TRUE(status.ok()) << status;
+  ASSERT_TRUE(Run(options_).ok());
+  auto init = model::Checkpoint::Open(kTiny);
+  auto frozen = model::Checkpoint::Open(options_.out + "/final");
+  auto trained = model::Checkpoint::Open(joint.out + "/final");
+  ASSERT_TRUE(init.ok() && frozen.ok() && trained.ok());
+  const auto before = Parameters::Load(**init, at::kCPU),
+             after = Parameters::Load(**trained, at::kCPU);
+  const auto same = Parameters::Load(**frozen, at::kCPU);
+  for (const char* name : {kVision, kKeys}) {
+    EXPECT_FALSE(after->tensors().at(name).equal(before->tensors().at(name))) << name;
+    EXPECT_TRUE(same->tensors().at(name).equal(before->tensors().at(name))) << name;
+  }
+  // The first losses are of the same weights: contexts are the same, frozen or not.
+  EXPECT_NEAR(Column(joint.out, "loss")[0], Column(options_.out, "loss")[0], 1e-3);
+}
+
+TEST_F(Training, VariantsOfAnotherStageAreRefused) {
+  options_.stage = Stage::kUnderstanding;
+  options_.action.train_understanding = true;
+  EXPECT_THAT(std::string(Run(options_).message()), HasSubstr("train_understanding"));
+  options_.action.train_understanding = false;
+  options_.sampler.left_out_families = {"ahead"};
+  EXPECT_EQ(Run(options_).code(), absl::StatusCode::kNotFound);  // nothing is left to teach
+  options_.stage = Stage::kAction;
+  EXPECT_THAT(std::string(Run(options_).message()), HasSubstr("left_out_families"));
+}
+
 // Stopped and resumed is the same, bit for bit, as never stopped.
 TEST_F(Training, AResumedRunTakesTheVeryNextStep) {
   options_.optimizer.steps = 8;
