@@ -264,6 +264,7 @@ absl::StatusOr<OpenedSession> PlanningEngine::ResetSession(const std::string& na
   std::string token;
   {
     std::lock_guard lock(session->mutex);
+    AUTOMOT_RETURN_IF_ERROR(SessionTable::CheckWriter(*session, lease));  // another may have come
     episode = session->episode.load(std::memory_order_relaxed) + 1;
     AUTOMOT_ASSIGN_OR_RETURN(token, TokenOf(*session, episode));
     // Order matters: the snapshots vanish before any plan of the new episode can be accepted.
@@ -289,7 +290,12 @@ absl::Status PlanningEngine::CloseSession(const std::string& name, uint64_t leas
   const auto session = sessions_.FindForWriter(name, lease);
   if (absl::IsNotFound(session.status())) return absl::OkStatus();
   AUTOMOT_RETURN_IF_ERROR(session.status());
-  Forget(*session);
+  // Under the lock that sees the lease: one who has taken the session over keeps it.
+  if (!ForgetIf(*session, [lease](const SessionState& state) { return state.lease == lease; })) {
+    const std::lock_guard lock((*session)->mutex);
+    const absl::Status writer = SessionTable::CheckWriter(**session, lease);
+    return absl::IsNotFound(writer) ? absl::OkStatus() : writer;
+  }
   AUTOMOT_LOG(kInfo, "session_closed", {{"session", name}});
   return absl::OkStatus();
 }
@@ -322,6 +328,7 @@ absl::StatusOr<absl::Duration> PlanningEngine::KeepAlive(const std::string& name
   AUTOMOT_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
                            sessions_.FindForWriter(name, lease));
   std::lock_guard lock(session->mutex);
+  AUTOMOT_RETURN_IF_ERROR(SessionTable::CheckWriter(*session, lease));
   session->state.last_activity = clock_->Now();
   return options_.session_lease;
 }

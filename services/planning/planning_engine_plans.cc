@@ -12,14 +12,7 @@ namespace {
 constexpr size_t kMaxPinsPerSession = 4;
 constexpr SessionTimeUs kMaxPinUs = 60'000'000;
 
-absl::Status CheckWriter(const SessionState& state, const PlanCall& call) {
-  if (state.closed) {
-    return absl::NotFoundError(absl::StrCat("session '", call.session, "' is not open"));
-  }
-  if (state.lease != call.lease) {
-    return absl::AbortedError(absl::StrCat("lease is ", call.lease, "; session '", call.session,
-                                           "' is written under lease ", state.lease, " now"));
-  }
+absl::Status CheckSequence(const SessionState& state, const PlanCall& call) {
   if (call.sequence > state.last_sequence) return absl::OkStatus();
   if (call.sequence == state.last_sequence && call.sequence != 0) {
     return absl::AlreadyExistsError(absl::StrCat("sequence ", call.sequence,
@@ -70,7 +63,8 @@ absl::Status PlanningEngine::Forward(Session& session, IngestedObservation& inge
 
 absl::Status PlanningEngine::IngestUnder(Session& session, PlanCall& call, PlanWork* work) {
   SessionState& state = session.state;
-  AUTOMOT_RETURN_IF_ERROR(CheckWriter(state, call));
+  AUTOMOT_RETURN_IF_ERROR(SessionTable::CheckWriter(session, call.lease));
+  AUTOMOT_RETURN_IF_ERROR(CheckSequence(state, call));
   const uint32_t episode = session.episode.load(std::memory_order_relaxed);
   AUTOMOT_ASSIGN_OR_RETURN(
       IngestedObservation ingested,
@@ -174,6 +168,7 @@ absl::StatusOr<PlanningEngine::Pinned> PlanningEngine::PinContext(
         absl::StrCat("ttl_us is ", ttl_us, "; the limits are above 0 and at most ", kMaxPinUs));
   }
   const std::lock_guard lock(session->mutex);
+  AUTOMOT_RETURN_IF_ERROR(SessionTable::CheckWriter(*session, lease));
   SessionState& state = session->state;
   const SessionTimeUs now_us = state.ingest.newest_time_us().value_or(0);
   if (state.pins.size() >= kMaxPinsPerSession) {
@@ -196,6 +191,7 @@ absl::Status PlanningEngine::ReleaseContext(const std::string& name, uint64_t le
   AUTOMOT_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
                            sessions_.FindForWriter(name, lease));
   const std::lock_guard lock(session->mutex);
+  AUTOMOT_RETURN_IF_ERROR(SessionTable::CheckWriter(*session, lease));
   recorder_->OnContextReleased(*session, context_lease);
   std::erase_if(session->state.pins, [&](const std::shared_ptr<const PinnedContext>& pin) {
     return pin->lease == context_lease;

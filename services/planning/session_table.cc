@@ -1,6 +1,7 @@
 #include "services/planning/session_table.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/status/status_macros.h"
 
 namespace automot::planning {
 
@@ -47,14 +48,16 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindForWriter(const std::
   if (session == nullptr)
     return absl::NotFoundError(absl::StrCat("session '", name, "' is not open"));
   std::lock_guard lock(session->mutex);
-  if (session->state.closed)
-    return absl::NotFoundError(absl::StrCat("session '", name, "' is not open"));
-  if (session->state.lease != lease) {
-    return absl::AbortedError(absl::StrCat("lease is ", lease, "; session '", name,
-                                           "' is written under lease ", session->state.lease,
-                                           " now"));
-  }
+  AUTOMOT_RETURN_IF_ERROR(CheckWriter(*session, lease));
   return session;
+}
+
+absl::Status SessionTable::CheckWriter(const Session& session, uint64_t lease) {
+  if (session.state.closed)
+    return absl::NotFoundError(absl::StrCat("session '", session.name, "' is not open"));
+  if (session.state.lease == lease) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat("lease is ", lease, "; session '", session.name,
+                                         "' is written under lease ", session.state.lease, " now"));
 }
 
 bool SessionTable::Erase(const Session& session) {

@@ -29,9 +29,13 @@ class SessionTable {
   absl::Status Insert(std::shared_ptr<Session> session);
   // Null where unknown.
   std::shared_ptr<Session> Find(const std::string& name) const;
-  // NOT_FOUND where unknown, ABORTED where `lease` is not the session's newest.
+  // NOT_FOUND where unknown, ABORTED where `lease` is not the session's newest. Another writer may
+  // come as soon as it returns: who changes the session asks again under its lock.
   absl::StatusOr<std::shared_ptr<Session>> FindForWriter(const std::string& name,
                                                          uint64_t lease) const;
+  // The same of one session: NOT_FOUND where it is closed.
+  static absl::Status CheckWriter(const Session& session, uint64_t lease)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(session.mutex);
   // Removes exactly this session; false where another one has the name.
   bool Erase(const Session& session);
   std::vector<std::shared_ptr<Session>> All() const;

@@ -1,5 +1,8 @@
 // A name, a slot and a writer that outlived their session: nothing of the former vehicle reaches
 // the next one of that name, nor the other way round.
+#include <atomic>
+#include <thread>
+
 #include "tests/unit/services/planning/engine_fixture.h"
 
 namespace automot::planning {
@@ -68,6 +71,36 @@ TEST_F(NameReuseTest, ANewerWriterOfAFormerSessionIsFencedAsWell) {
   const OpenedSession next = OpenFor("next");
   EXPECT_GT(next.lease, taken_over->lease);
   EXPECT_EQ(Plan(CallOf(*taken_over, 0)).status.code(), absl::StatusCode::kAborted);
+}
+
+TEST_F(NameReuseTest, AWriterThatIsFencedAtThatMomentNeitherClosesNorResets) {
+  for (int round = 0; round < 300; ++round) {
+    const OpenedSession former = OpenFor("former");
+    std::atomic<bool> ready{false}, go{false};
+    std::thread leaving([&] {
+      ready = true;
+      while (!go.load()) {
+        std::this_thread::yield();
+      }
+      if (round % 2 == 0) {
+        engine_->CloseSession("car", former.lease).IgnoreError();
+      } else {
+        engine_->ResetSession("car", former.lease).status().IgnoreError();
+      }
+    });
+    while (!ready.load()) {
+      std::this_thread::yield();
+    }
+    go = true;
+    const auto next =
+        engine_->OpenSession("car", former.resume_token, OptionsOf(TimeMode::kRealtime), "former");
+    leaving.join();
+    if (!next.ok()) continue;  // closed before
+    const auto status = engine_->GetSessionStatus("car");
+    ASSERT_TRUE(status.ok()) << "round " << round << ": closed under its new writer";
+    ASSERT_EQ(status->episode, next->episode) << "round " << round << ": reset under it";
+    ASSERT_TRUE(engine_->CloseSession("car", next->lease).ok());
+  }
 }
 
 TEST_F(NameReuseTest, ContextHistoryAndRouteOfTheFormerVehicleAreGone) {
