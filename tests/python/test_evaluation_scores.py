@@ -92,6 +92,8 @@ def test_intervals_hold_the_figure_and_shrink_with_more_routes():
     assert bootstrap_mean([1.0] * 10) == (1.0, 1.0)
     few, many = (bootstrap_mean([0.0, 1.0] * n) for n in (5, 50))
     assert few[1] - few[0] > 2 * (many[1] - many[0])
+    assert bootstrap_ratio([2, 0, 0], [2.0, 0.0, 0.0]) == (1.0, 1.0), "of one route alone"
+    assert bootstrap_ratio([0], [0.0]) == (0.0, 0.0)
     low, high = bootstrap_ratio([1, 0, 2, 0], [1.0, 1.0, 2.0, 1.0])
     assert low < 0.6 < high
 

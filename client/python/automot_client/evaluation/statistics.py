@@ -28,16 +28,24 @@ def bootstrap_mean(values: Sequence[float]) -> Interval:
 
 
 def bootstrap_ratio(above: Sequence[float], below: Sequence[float]) -> Interval:
-    """95 % bootstrap interval of sum / sum over units that are drawn together (infractions per km)."""
+    """95 % bootstrap interval of sum / sum over units that are drawn together (infractions per km).
+
+    Draws with nothing below, as rare events have them, say nothing and do not count. 0 where all are so.
+    """
     top, bottom = np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)
-    return bootstrap(
-        len(top),
-        lambda chosen: top[chosen].sum(axis=-1) / np.maximum(bottom[chosen].sum(axis=-1), 1e-9),
-    )
+    if bottom.sum() <= 0.0:
+        return 0.0, 0.0
+
+    def ratio(chosen: np.ndarray) -> np.ndarray:
+        sums = bottom[chosen].sum(axis=-1)
+        known = sums > 0.0
+        return np.divide(top[chosen].sum(axis=-1)[known], sums[known])
+
+    return bootstrap(len(top), ratio)
 
 
 def bootstrap(units: int, figure: Callable[[np.ndarray], np.ndarray]) -> Interval:
-    """95 % interval of a figure of units drawn with replacement; `figure` maps indices [d, n] to [d]."""
+    """95 % interval of a figure of units drawn with replacement; `figure` maps indices [d, n] to [<=d]."""
     chosen = np.random.default_rng(0).integers(0, units, (_DRAWS, units))
     low, high = np.quantile(figure(chosen), (0.025, 0.975))
     return float(low), float(high)

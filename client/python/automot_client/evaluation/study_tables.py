@@ -83,8 +83,9 @@ def open_table(name: str, rows: Rows) -> str:
     settings = first["settings"]
     head = (
         f"{first['episodes']} recorded episodes of the {settings['split']} split, {first['frames']} "
-        f"frames scored (every {settings['every']}); 95 % intervals over episodes; the last column is "
-        f"the mean distance at 1, 2 and 3 s, paired with the first row by episode. {_model(settings)}"
+        f"frames scored (every {settings['every']}), {first['brake_frames']} of them before braking; "
+        "95 % intervals over episodes; the last column is the mean distance at 1, 2 and 3 s, paired "
+        f"with the first row by episode. {_model(settings)}"
     )
     columns = (*_OPEN, *_PLAN_COLUMNS)
     lines = [
