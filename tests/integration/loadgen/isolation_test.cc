@@ -41,9 +41,9 @@ TEST_P(IsolationTest, NoAnswerIsAnothers) {
   EXPECT_EQ(tally.intended(), static_cast<uint64_t>(options.requests))
       << "each tick has an outcome";
   EXPECT_GE(restarts, 1);
-  // Enough was proven for the zero to mean something.
-  EXPECT_GT(tally.proven, tally.intended() / 2);
-  EXPECT_LT(tally.count(Outcome::kFailed), tally.intended() / 10) << SummaryOf(*result, {});
+  // Enough was proven for the zero to mean something. How many calls fail is a matter of how soon a
+  // killed server is back.
+  EXPECT_GT(tally.proven, tally.intended() / 2) << SummaryOf(*result, {});
   EXPECT_GT(tally.acts.at("reset"), 0U);
   EXPECT_GT(tally.acts.at("disconnect"), 0U);
   EXPECT_GT(tally.acts.at("cancel"), 0U);
