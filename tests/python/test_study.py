@@ -77,6 +77,7 @@ def test_study_drives_its_rows_and_tells_them_apart(tmp_path):
     assert calls[1][2][-2:] == ["--context", "frozen"]
     table = (tmp_path / "context.md").read_text()
     assert "| live | 100 (51 to 100) |" in table and "-75 (" in table
+    assert "plan, ms" not in table, "contexts are waited for alike in all rows"
     plot = xml.etree.ElementTree.fromstring((tmp_path / "context.svg").read_text())
     assert len([one for one in plot.iter() if one.tag.endswith("rect")]) == 10
     found = json.loads((tmp_path / "context.json").read_text())
