@@ -80,6 +80,7 @@ def test_study_drives_its_rows_and_tells_them_apart(tmp_path):
     assert "plan, ms" not in table, "contexts are waited for alike in all rows"
     plot = xml.etree.ElementTree.fromstring((tmp_path / "context.svg").read_text())
     assert len([one for one in plot.iter() if one.tag.endswith("rect")]) == 10
+    assert plot.get("viewBox", "").startswith("0 0 720 "), "no name is longer than the margin"
     found = json.loads((tmp_path / "context.json").read_text())
     assert list(found) == ["live", "frozen", "none", "random", "absent"]
 
@@ -90,6 +91,8 @@ def test_compact_contexts_are_flags_of_the_server(tmp_path):
     study(asked, read_rows(asked), driver(calls, {}, results(4)))
     flags = [(), ("--context-dtype", "fp8_e4m3"), ("--context-dtype", "int8")]
     assert [call[1] for call in calls] == flags
+    plot = xml.etree.ElementTree.fromstring((tmp_path / "compact.svg").read_text())
+    assert plot.get("viewBox", "").startswith("-4 0 724 ")
 
 
 def test_rows_that_differ_in_nothing_are_run_once(tmp_path):

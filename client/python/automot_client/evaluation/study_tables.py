@@ -10,7 +10,7 @@ import numpy as np
 
 from automot_client.evaluation.compare import compare
 from automot_client.evaluation.statistics import bootstrap_ratio
-from automot_client.reporting.svg import Chart
+from automot_client.reporting.svg import MARGIN_LEFT, Chart
 
 # Names of rows with their results, the first being what the others are compared with.
 Rows = Sequence[tuple[str, dict[str, Any]]]
@@ -137,7 +137,10 @@ def _bars(title: str, rows: Rows, column: Column, top: float) -> str:
         chart.span(0.0, column.scale * figures[column.key], "bar", place + 0.2, place + 0.8)
         chart.span(low, high, "range", place + 0.44, place + 0.56)
     head = '<svg xmlns="http://www.w3.org/2000/svg" '
+    # Names of rows longer than the chart's margin get their room to the left of it.
+    room = max(0, 7 * max(len(label) for label, _ in rows) + 12 - MARGIN_LEFT)
     body = chart.svg(title).removeprefix("<svg ")
+    body = body.replace(f"0 0 {chart.width} ", f"{-room} 0 {chart.width + room} ", 1)
     return head + body.replace(">", ">" + _STYLE, 1) + "\n"
 
 
