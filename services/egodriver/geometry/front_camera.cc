@@ -125,7 +125,9 @@ Reprojection::Reprojection(const RigCamera& camera, const ModelCamera& model, in
     : width_(width), height_(height), model_width_(model.width), model_height_(model.height) {
   const double scale = camera.width > 0 ? static_cast<double>(width) / camera.width : 1.0;
   const double ratio = FocalLength(camera.lens) * scale / model.FocalLength();
-  shrink_ = std::clamp(static_cast<int>(ratio), 1, std::min({width, height, 64}));
+  // Bounded before it is a whole number: a declared lens may be as long as a double holds.
+  const double most = std::min({width, height, 64});
+  shrink_ = ratio > 1.0 ? static_cast<int>(std::min(ratio, most)) : 1;
   small_width_ = DividedUp(width, shrink_);
   small_height_ = DividedUp(height, shrink_);
   MakeTaps(camera, model);

@@ -177,6 +177,14 @@ TEST(FrontCameraTest, PicturesDecodedSmallerShowTheSame) {
   }
 }
 
+TEST(FrontCameraTest, AnAbsurdlyLongLensIsAveragedOverTheLargestSquares) {
+  RigCamera camera = Looking("front", 0.0, 55.0, 159, 93);
+  camera.lens.focal_length = {1e300, 1e300};
+  const Reprojection table(camera, {64, 32, 110.0}, 159, 93);
+  EXPECT_EQ(table.reduction(), 8);
+  EXPECT_TRUE(table.Apply(Scene(159, 93)).ok());
+}
+
 TEST(FrontCameraTest, TheWidestViewAheadIsChosen) {
   const ModelCamera model{1024, 512, 110.0};
   const std::vector<RigCamera> cameras = {Looking("left", 1.2, 120.0), Looking("tele", 0.0, 30.0),
