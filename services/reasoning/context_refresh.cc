@@ -12,6 +12,10 @@ ContextPrompt PromptOf(const context::SlowObservation& observation) {
   return {.target = observation.target, .speed_mps = observation.ego.speed_mps};
 }
 
+absl::Status Over() {
+  return absl::AbortedError("the episode or epoch of the observation is over");
+}
+
 double MillisecondsSince(absl::Duration begin, const Clock& clock) {
   return absl::ToDoubleMilliseconds(clock.Now() - begin);
 }
@@ -64,6 +68,7 @@ void ContextRefresh::Run(absl::Span<const RefreshJob> jobs, const Hooks& hooks) 
 
 absl::StatusOr<ContextRefresh::Part> ContextRefresh::Prepare(const RefreshJob& job,
                                                              const Hooks& hooks) {
+  if (!hooks.wanted(job)) return Over();
   if (job.history.frames.empty()) {
     return absl::FailedPreconditionError(
         "camera_images: the session has no camera frame to make a context from");
@@ -81,7 +86,7 @@ absl::StatusOr<ContextRefresh::Part> ContextRefresh::Prepare(const RefreshJob& j
   part.building->timings.queue_ms = absl::ToDoubleMilliseconds(part.begin - job.accepted);
   part.building->timings.encode_ms = absl::ToDoubleMilliseconds(encoded - part.begin);
   const std::optional<SnapshotId> id = hooks.begin(job);
-  if (!id) return absl::AbortedError("the episode or epoch of the observation is over");
+  if (!id) return Over();
   part.building->header.id = *id;
   return part;
 }

@@ -34,14 +34,16 @@ class ContextRefresh {
     uint64_t cache_hits = 0;
   };
   struct Hooks {
+    // Whether the job's episode and epoch are still in force; asked before the job costs anything.
+    std::function<bool(const RefreshJob&)> wanted;
     // Names the job's snapshot when its layers are about to be computed; empty where the job's
     // episode or epoch is over.
     std::function<std::optional<SnapshotId>(const RefreshJob&)> begin;
     // Layers [0, layers_ready) of the job's snapshot are final.
     std::function<void(const RefreshJob&, const context::SnapshotPtr& building, int layers_ready)>
         on_layers;
-    // The job's end, once for each. ABORTED where `begin` named nothing; else the expert's or the
-    // pool's error.
+    // The job's end, once for each. ABORTED where the job is not wanted any more; else the expert's
+    // or the pool's error.
     std::function<void(const RefreshJob&, const absl::StatusOr<Result>&)> end;
   };
 

@@ -135,6 +135,7 @@ class ReasoningEngine final : public context::SnapshotChannel, private WorkSourc
   std::vector<RefreshJob> TakeRefreshes() override;
   void OnRefreshed(int batch, absl::Duration took) override;
   std::unique_ptr<SceneQuestion> TakeQuestion() override;
+  bool IsWanted(const RefreshJob& job) override;
   std::optional<SnapshotId> BeginSnapshot(const RefreshJob& job) override;
   void EndRefresh(const RefreshJob& job,
                   const absl::StatusOr<ContextRefresh::Result>& result) override;

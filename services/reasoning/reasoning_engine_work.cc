@@ -90,6 +90,11 @@ ReasoningSession* ReasoningEngine::Wanted(const RefreshJob& job) {
   return session;
 }
 
+bool ReasoningEngine::IsWanted(const RefreshJob& job) {
+  std::lock_guard lock(mutex_);
+  return Wanted(job) != nullptr;
+}
+
 std::optional<SnapshotId> ReasoningEngine::BeginSnapshot(const RefreshJob& job) {
   std::lock_guard lock(mutex_);
   ReasoningSession* session = Wanted(job);

@@ -113,7 +113,8 @@ void ReasoningWorker::Refresh(absl::Span<const RefreshJob> jobs) {
   using Result = absl::StatusOr<ContextRefresh::Result>;
   ContextRefresh refresh(expert_.get(), pool_, clock_, options_.publish_decisions);
   refresh.Run(jobs,
-              {.begin = [&](const RefreshJob& job) { return source_->BeginSnapshot(job); },
+              {.wanted = [&](const RefreshJob& job) { return source_->IsWanted(job); },
+               .begin = [&](const RefreshJob& job) { return source_->BeginSnapshot(job); },
                .on_layers = [](const RefreshJob& job, const context::SnapshotPtr& building,
                                int layers_ready) { job.owner->SendLayers(building, layers_ready); },
                .end = [&](const RefreshJob& job,

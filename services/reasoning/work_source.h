@@ -31,6 +31,8 @@ class WorkSource {
   virtual void OnRefreshed(int batch, absl::Duration took) = 0;
   virtual std::unique_ptr<SceneQuestion> TakeQuestion() = 0;
 
+  // The episode and epoch of the job's observation are in force.
+  virtual bool IsWanted(const RefreshJob& job) = 0;
   // Names the snapshot of a job that is still wanted.
   virtual std::optional<SnapshotId> BeginSnapshot(const RefreshJob& job) = 0;
   virtual void EndRefresh(const RefreshJob& job,

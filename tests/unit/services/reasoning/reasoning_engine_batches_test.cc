@@ -76,6 +76,21 @@ TEST_F(BatchesTest, WhatEndsOneRefreshLeavesTheOthersInTheRunAlone) {
   EXPECT_TRUE(receivers_[2].snapshots().empty());
 }
 
+TEST_F(BatchesTest, ARefreshWhoseEpisodeEndsWhileOthersAreEncodedCostsTheExpertNothing) {
+  StartWithBatches();
+  AttachAll();
+  QueueAll(10);
+  const int encoded = control_->encoded;
+  const int encodings = control_->encode_gate.arrivals();
+  control_->encode_gate.Close();
+  control_->prefill_gate.Open();
+  ASSERT_TRUE(control_->encode_gate.WaitForArrivals(encodings + 1));  // the run's first vehicle
+  for (uint64_t i = 1; i <= kVehicles; ++i) ASSERT_TRUE(engine_->Reset(i, 2).ok());
+  control_->encode_gate.Open();
+  for (auto& receiver : receivers_) ASSERT_TRUE(receiver.WaitForFailures(1));
+  EXPECT_EQ(control_->encoded - encoded, 1) << "the frame that was under way";
+}
+
 TEST_F(BatchesTest, AFailedRunFailsEveryRefreshInIt) {
   StartWithBatches();
   AttachAll();
