@@ -42,10 +42,10 @@ absl::StatusOr<ReasoningSession*> SessionTable::Attach(const context::AttachRequ
     return absl::ResourceExhaustedError(absl::StrCat("attached sessions: ", by_name_.size(), " of ",
                                                      limits_.sessions, " are in use"));
   }
-  if (session != nullptr && session->owner != nullptr && request.epoch <= session->epoch()) {
-    return absl::AbortedError(absl::StrCat("epoch ", request.epoch, " of session '", name,
-                                           "' is not above the epoch in force, ",
-                                           session->epoch()));
+  if (session != nullptr && request.epoch <= session->newest_epoch) {
+    return absl::AbortedError(absl::StrCat(
+        "epoch ", request.epoch, " of session '", name, "' is not above the epoch ",
+        session->owner != nullptr ? "in force, " : "of its last owner, ", session->newest_epoch));
   }
   if (const ReasoningSession* taken = FindByConsumer(request.session);
       taken != nullptr && taken != session) {
@@ -57,6 +57,7 @@ absl::StatusOr<ReasoningSession*> SessionTable::Attach(const context::AttachRequ
   *replaced = session->owner;
   std::shared_ptr<context::ReceiverGate> gate = TakeOver(*session, request.session);
   session->owner = std::make_shared<Attachment>(request, receiver, sink, std::move(gate));
+  session->newest_epoch = request.epoch;
   session->next_version = 1;
   session->superseded = 0;
   StartEpisode(*session, request.episode);

@@ -34,6 +34,7 @@ struct ReasoningSession {
   AttachmentPtr owner;  // null: only listeners are left
   std::vector<AttachmentPtr> listeners;
   uint32_t episode = 0;
+  uint64_t newest_epoch = 0;  // of the owner, or of the last one while listeners wait for the next
   uint64_t next_version = 1;  // of the owner's epoch
   uint64_t superseded = 0;    // observations replaced before use, since attach
   CameraHistory history;
@@ -53,7 +54,7 @@ class SessionTable {
 
   // Makes `request`'s consumer the owner of the session with a clean history, creating the session
   // where needed. `replaced` is the owner before, or null. RESOURCE_EXHAUSTED: the session limit.
-  // ABORTED: an epoch not above the one in force.
+  // ABORTED: an epoch not above the one in force, or that was while listeners are left.
   absl::StatusOr<ReasoningSession*> Attach(const context::AttachRequest& request,
                                            context::SnapshotReceiver* receiver, SnapshotSink* sink,
                                            AttachmentPtr* replaced);

@@ -62,6 +62,27 @@ TEST_F(EngineTest, NewerEpochFencesTheOlderOwner) {
   engine_->Detach(2);
 }
 
+TEST(SessionTableTest, WhileListenersWaitNoOlderEpochComesBack) {
+  SessionTable table({});
+  const auto request = [](uint64_t consumer, uint64_t epoch) {
+    return context::AttachRequest{.session = consumer, .epoch = epoch, .session_name = "car"};
+  };
+  AttachmentPtr replaced;
+  ASSERT_TRUE(table.Attach(request(1, 10), nullptr, nullptr, &replaced).ok());
+  ASSERT_TRUE(table.Listen(request(2, 0), nullptr, nullptr).ok());
+  ASSERT_TRUE(table.Remove(1) != nullptr);
+  for (const uint64_t epoch : {9, 10}) {
+    EXPECT_TRUE(
+        absl::IsAborted(table.Attach(request(3, epoch), nullptr, nullptr, &replaced).status()))
+        << epoch;
+  }
+  EXPECT_TRUE(table.Attach(request(3, 11), nullptr, nullptr, &replaced).ok());
+  table.Remove(3);
+  table.Remove(2);
+  EXPECT_TRUE(table.Attach(request(4, 1), nullptr, nullptr, &replaced).ok())
+      << "nobody remembers the session";
+}
+
 TEST_F(EngineTest, AttachingAgainStartsVersionsAtOneInANewEpoch) {
   Start();
   fakes::RecordingReceiver receiver;
