@@ -29,5 +29,14 @@ def served(bin_dir: Path, checkpoint: Path, out: Path, flags: Sequence[str] = ()
             raise RuntimeError(f"automot-serve did not start; see {log}")
         yield json.loads(line)["planning"]
     finally:
-        process.terminate()
-        process.wait(timeout=60)
+        stop(process, 60.0)
+
+
+def stop(process: subprocess.Popen[str], patience_s: float) -> None:
+    """Asks a server to end, and kills one that is still there after `patience_s`."""
+    process.terminate()
+    try:
+        process.wait(timeout=patience_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
