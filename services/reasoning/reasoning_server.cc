@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "automot/v1/reasoning_service.grpc.pb.h"
 #include "common/rpc/address.h"
+#include "common/rpc/call_admission.h"
 #include "common/rpc/listen.h"
 #include "common/rpc/snapshot_transport.h"
 #include "common/rpc/status_conversion.h"
@@ -28,6 +29,7 @@ using grpc::ServerUnaryReactor;
 constexpr char kServiceName[] = "automot.v1.ReasoningService";
 constexpr std::size_t kMaxChunkOnTheWire = std::size_t{4} << 20;  // context_snapshot.proto
 constexpr absl::Duration kForcedClose = absl::Seconds(1);
+constexpr absl::Duration kQueueRetry = absl::Milliseconds(20);  // of a lossless session
 
 template <typename Message>
 class RefusedStream final : public grpc::ServerWriteReactor<Message> {
@@ -82,6 +84,7 @@ class ReasoningServer::Service final : public ServiceBase {
                              const Request& request, Response* response) {
     absl::Status status = context_.allow_list->Check(*call, method);
     if (status.ok()) status = handler(context_, request, response);
+    if (absl::IsResourceExhausted(status)) rpc::AddRetryAfter(call, kQueueRetry);
     ServerUnaryReactor* reactor = call->DefaultReactor();
     reactor->Finish(rpc::ToGrpcStatus(status));
     return reactor;

@@ -116,7 +116,10 @@ void ObservationOutbox::Acknowledge(const Batch& batch) {
   }
 }
 
-void ObservationOutbox::DropCandidate(const Batch& batch) {
+void ObservationOutbox::Discard(const Batch& batch) {
+  std::erase_if(ring_, [&batch](const Entry& entry) {
+    return std::ranges::find(batch.frames, entry.frame) != batch.frames.end();
+  });
   std::erase(candidates_, batch.observation);
   std::erase(submitted_, batch.observation);
 }

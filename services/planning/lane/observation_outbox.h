@@ -47,8 +47,8 @@ class ObservationOutbox {
   std::optional<Batch> Next() const;
   // The producer has `batch`.
   void Acknowledge(const Batch& batch);
-  // The producer will never answer the candidate of `batch`.
-  void DropCandidate(const Batch& batch);
+  // The producer will not have `batch`: neither its frames nor its observation go out again.
+  void Discard(const Batch& batch);
   // A snapshot of `capture_us` is here: what is not newer needs no refresh any more.
   void Answered(SessionTimeUs capture_us);
 

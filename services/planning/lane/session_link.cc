@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/conversion/slow_observation.h"
+#include "common/rpc/call_admission.h"
 #include "common/rpc/status_conversion.h"
 
 namespace automot::planning {
@@ -20,14 +21,15 @@ class SessionLink::Submission final : public std::enable_shared_from_this<Submis
   const ObservationOutbox::Batch& batch() const { return batch_; }
 
   void Start(const std::shared_ptr<grpc::Channel>& channel, absl::Duration deadline,
-             std::function<void(const absl::Status&)> on_done) {
+             std::function<void(const absl::Status&, bool asked_to_wait)> on_done) {
     call_.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(deadline));
     stub_ = v1::ReasoningService::NewStub(channel);
     reader_ = stub_->AsyncSubmitObservation(&call_, request_, thread_->queue());
     reader_->Finish(
         &response_, &status_,
         CompletionThread::Tag([self = shared_from_this(), on_done = std::move(on_done)](bool) {
-          on_done(rpc::FromGrpcStatus(self->status_));
+          on_done(rpc::FromGrpcStatus(self->status_),
+                  self->call_.GetServerTrailingMetadata().contains(rpc::kRetryAfterKey));
         }));
   }
   void Cancel() { call_.TryCancel(); }
@@ -180,10 +182,11 @@ void SessionLink::OnClosed(const absl::Status& why) {
 }
 
 absl::Duration SessionLink::RetryDelay() {
-  const absl::Duration full =
-      std::min(environment_.timeouts.first_retry * (1 << std::min(attempts_, 10)),
-               environment_.timeouts.last_retry);
-  ++attempts_;
+  return Jittered(GrowingDelay(environment_.timeouts.first_retry, environment_.timeouts.last_retry,
+                               attempts_++));
+}
+
+absl::Duration SessionLink::Jittered(absl::Duration full) {
   return full * std::uniform_real_distribution<double>(0.5, 1.0)(jitter_);
 }
 
@@ -223,7 +226,9 @@ void SessionLink::ReportFailure(SessionTimeUs capture_time_us, const absl::Statu
 }
 
 void SessionLink::Pump() {
-  if (closed_ || !up() || submission_ != nullptr || environment_.thread->stopped()) return;
+  if (closed_ || !up() || submission_ != nullptr || resting_ || environment_.thread->stopped()) {
+    return;
+  }
   std::optional<ObservationOutbox::Batch> batch;
   {
     absl::MutexLock lock(&carry_->mutex);
@@ -243,32 +248,47 @@ void SessionLink::Pump() {
   request->mutable_observation()->set_sequence(++sequence_);
   request->mutable_observation()->set_history_only(submission_->batch().history_only);
   submission_->Start(endpoint_->channel, environment_.timeouts.submit,
-                     [self = shared_from_this(), submission = submission_](const absl::Status& s) {
+                     [self = shared_from_this(), submission = submission_](
+                         const absl::Status& status, bool asked_to_wait) {
                        self->submission_.reset();
-                       self->OnSubmitted(submission->batch(), s);
+                       self->OnSubmitted(submission->batch(), status, asked_to_wait);
                      });
 }
 
-void SessionLink::OnSubmitted(const ObservationOutbox::Batch& batch, const absl::Status& status) {
+void SessionLink::OnSubmitted(const ObservationOutbox::Batch& batch, const absl::Status& status,
+                              bool asked_to_wait) {
   if (closed_) return;
-  const bool busy = absl::IsResourceExhausted(status);
-  const bool refused = absl::IsInvalidArgument(status);
+  const SubmitOutcome outcome = JudgeSubmission(status, request_.lossless, asked_to_wait);
   {
     absl::MutexLock lock(&carry_->mutex);
-    // Even an observation that is refused or has to wait has left its frames with the producer.
     ObservationOutbox::Batch taken = batch;
-    taken.history_only = batch.history_only || busy;
-    if (status.ok() || busy || refused) carry_->outbox.Acknowledge(taken);
-    if (refused) carry_->outbox.DropCandidate(taken);
+    taken.history_only = batch.history_only || outcome == SubmitOutcome::kQueueFull;
+    if (outcome == SubmitOutcome::kRefused) {
+      carry_->outbox.Discard(batch);
+    } else if (outcome != SubmitOutcome::kAgain) {
+      carry_->outbox.Acknowledge(taken);
+    }
   }
-  if (refused) {
+  if (outcome == SubmitOutcome::kRefused) {
     environment_.counters->dropped.fetch_add(1, std::memory_order_relaxed);
     ReportFailure(batch.observation->ego.capture_time_us, status);
   }
-  if (status.ok() || refused) return Pump();
-  // Full queue, or a producer that did not answer: try again, not at once.
+  if (outcome == SubmitOutcome::kAgain) return Rest();
+  failed_submissions_ = 0;
+  if (outcome != SubmitOutcome::kQueueFull) return Pump();
   submit_timer_.Set(*environment_.thread, environment_.timeouts.submit_retry,
                     [self = shared_from_this()] { self->Pump(); });
+}
+
+// What is sent again is as large as before: newer observations wait with it.
+void SessionLink::Rest() {
+  resting_ = true;
+  const absl::Duration delay = Jittered(GrowingDelay(
+      environment_.timeouts.submit_retry, environment_.timeouts.last_retry, failed_submissions_++));
+  submit_timer_.Set(*environment_.thread, delay, [self = shared_from_this()] {
+    self->resting_ = false;
+    self->Pump();
+  });
 }
 
 }  // namespace automot::planning

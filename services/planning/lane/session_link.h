@@ -23,6 +23,7 @@
 #include "services/planning/lane/context_stream.h"
 #include "services/planning/lane/endpoint_set.h"
 #include "services/planning/lane/observation_outbox.h"
+#include "services/planning/lane/submit_outcome.h"
 
 namespace automot::planning {
 
@@ -32,7 +33,7 @@ struct LinkTimeouts {
   absl::Duration submit = absl::Seconds(5);
   absl::Duration first_retry = absl::Milliseconds(100);  // of connections and of attachments
   absl::Duration last_retry = absl::Milliseconds(300);   // however long the service has been away
-  absl::Duration submit_retry = absl::Milliseconds(20);
+  absl::Duration submit_retry = absl::Milliseconds(20);  // grows to last_retry while it fails
 };
 
 // Counters of all links of a channel.
@@ -117,10 +118,13 @@ class SessionLink final : public std::enable_shared_from_this<SessionLink> {
   void Leave(context::RehomeReason reason, const absl::Status& why);
   void NoteEndpointGone(const absl::Status& why);
   void OnClosed(const absl::Status& why);
-  void OnSubmitted(const ObservationOutbox::Batch& batch, const absl::Status& status);
+  void OnSubmitted(const ObservationOutbox::Batch& batch, const absl::Status& status,
+                   bool asked_to_wait);
+  void Rest();
   void SetState(context::LinkState state, const absl::Status& why);
   void ReportFailure(SessionTimeUs capture_time_us, const absl::Status& why);
   absl::Duration RetryDelay();
+  absl::Duration Jittered(absl::Duration full);
 
   const Environment environment_;
   context::AttachRequest request_;
@@ -135,6 +139,8 @@ class SessionLink final : public std::enable_shared_from_this<SessionLink> {
   std::shared_ptr<Submission> submission_;  // in flight
   uint64_t sequence_ = 0;
   int attempts_ = 0;
+  int failed_submissions_ = 0;  // in a row
+  bool resting_ = false;        // until the next attempt to submit
   std::minstd_rand jitter_;
   bool attached_once_ = false;
   bool leaving_ = false;  // by this side, for another endpoint

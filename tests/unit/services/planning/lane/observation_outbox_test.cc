@@ -104,14 +104,19 @@ TEST(ObservationOutbox, WhereTheNewestWinsANewAttachmentGetsOnlyThat) {
   EXPECT_FALSE(outbox.Next());
 }
 
-TEST(ObservationOutbox, RefusedCandidateDoesNotComeBack) {
+TEST(ObservationOutbox, WhatIsRefusedDoesNotComeBack) {
   ObservationOutbox outbox({.lossless = true});
   outbox.Add(At(0));
-  const auto batch = outbox.Next();
-  outbox.Acknowledge(*batch);
-  outbox.DropCandidate(*batch);
+  outbox.Acknowledge(*outbox.Next());
+  outbox.Add(At(50));
+  outbox.Discard(*outbox.Next());
+  EXPECT_FALSE(outbox.Next());
+  outbox.Answered(0);
   outbox.MarkUnsent();
-  EXPECT_TRUE(outbox.Next()->history_only);
+  const auto batch = outbox.Next();
+  ASSERT_TRUE(batch);
+  EXPECT_TRUE(batch->history_only);
+  EXPECT_THAT(Times(*batch), ElementsAre(0));
 }
 
 TEST(ObservationOutbox, RingIsBounded) {
