@@ -5,11 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status/status_macros.h"
+#include "common/types/session_time.h"
 
 namespace automot::context {
 namespace {
-
-constexpr SessionTimeUs kMaxTimeUs = 9'000'000'000'000'000;  // observation.proto
 
 absl::Status CheckFinite(const char* name, double value) {
   if (std::isfinite(value)) return absl::OkStatus();
@@ -41,10 +40,10 @@ absl::Status CheckFields(const SnapshotHeader& header) {
   }
   AUTOMOT_RETURN_IF_ERROR(header.layout.Validate());
   // Sums and differences with it must stay numbers, and nothing may be newer than every frame.
-  if (header.capture_time_us < -kMaxTimeUs || header.capture_time_us > kMaxTimeUs) {
-    return absl::InvalidArgumentError(absl::StrCat("header.capture_time_us is ",
-                                                   header.capture_time_us, ", must be in [",
-                                                   -kMaxTimeUs, ", ", kMaxTimeUs, "]"));
+  if (header.capture_time_us < -kMaxSessionTimeUs || header.capture_time_us > kMaxSessionTimeUs) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("header.capture_time_us is ", header.capture_time_us, ", must be in [",
+                     -kMaxSessionTimeUs, ", ", kMaxSessionTimeUs, "]"));
   }
   if (header.frame_capture_times_us.size() > kMaxHistoryFrames) {
     return absl::InvalidArgumentError(absl::StrCat("header.frame_capture_times_us has ",

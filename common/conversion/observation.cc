@@ -10,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "common/conversion/geometry.h"
 #include "common/status/status_macros.h"
+#include "common/types/session_time.h"
 
 namespace automot::conversion {
 namespace {
@@ -17,8 +18,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "tensor bytes are little-endian");
 
 constexpr double kMinSpeedMps = -50.0, kMaxSpeedMps = 100.0;
-// Limits of observation.proto and geometry.proto: sums and differences stay finite.
-constexpr SessionTimeUs kMaxTimeUs = 9'000'000'000'000'000;
+// Limit of geometry.proto: sums and differences stay finite.
 constexpr double kMaxCoordinate = 1e8;
 constexpr int kBevCells = 64;
 constexpr uint8_t kMaxCount = 5;
@@ -34,8 +34,9 @@ absl::Status CheckFinite(const char* field, double value) {
 }
 
 absl::Status CheckTime(const char* field, SessionTimeUs time) {
-  if (time >= -kMaxTimeUs && time <= kMaxTimeUs) return absl::OkStatus();
-  return Invalid(field, " is ", time, "; the limits are ", -kMaxTimeUs, " and ", kMaxTimeUs);
+  if (time >= -kMaxSessionTimeUs && time <= kMaxSessionTimeUs) return absl::OkStatus();
+  return Invalid(field, " is ", time, "; the limits are ", -kMaxSessionTimeUs, " and ",
+                 kMaxSessionTimeUs);
 }
 
 absl::Status CheckPoint(const char* field, bool present, const v1::Vec2& point) {

@@ -26,9 +26,6 @@
 
 namespace automot::egodriver {
 
-// Times of the contract: fixed64 on the wire, 0 is legal.
-inline constexpr SessionTimeUs kMaxTimeUs = 9'000'000'000'000'000;
-
 // What start_session says, checked.
 struct StartRequest {
   std::string id;      // session_uuid

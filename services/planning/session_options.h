@@ -2,13 +2,13 @@
 // defaults filled in.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
 #include "common/types/observation.h"
+#include "common/types/session_time.h"
 
 namespace automot::planning {
 
@@ -34,12 +34,8 @@ struct SessionOptions {
   bool run_controller = false;
   std::string required_model_revision;
 
-  // Session time between two due refreshes. Of a rate near zero it is longer than any session's
-  // time, and still a number.
-  SessionTimeUs RefreshPeriodUs() const {
-    constexpr double kLongestUs = 9e15;
-    return static_cast<SessionTimeUs>(std::min(1e6 / reasoning_rate_hz, kLongestUs));
-  }
+  // Session time between two due refreshes.
+  SessionTimeUs RefreshPeriodUs() const { return PeriodUs(reasoning_rate_hz); }
 };
 
 // Versions of a session that may be published and not visible yet (simulated latency).

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/types/session_time.h"
 
 namespace automot::reasoning {
 namespace {
@@ -13,15 +14,11 @@ std::string NameOf(const context::AttachRequest& request) {
   return request.session_name.empty() ? absl::StrCat("#", request.session) : request.session_name;
 }
 
-// Of a rate near zero: longer than any session's time, and still a number.
-constexpr double kLongestPeriodUs = 9e15;
-
 RefreshQueue::Options QueueOptions(const context::AttachRequest& request,
                                    const SessionLimits& limits) {
   return {.lossless = request.lossless,
           .capacity = limits.lossless_queue,
-          .period_us = static_cast<SessionTimeUs>(
-              std::min(1e6 / request.reasoning_rate_hz, kLongestPeriodUs)),
+          .period_us = PeriodUs(request.reasoning_rate_hz),
           .staleness_budget_us = request.staleness_budget_us};
 }
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status/status_macros.h"
+#include "common/types/session_time.h"
 #include "egodriver/carla_driver.pb.h"
 
 namespace automot::egodriver {
@@ -67,8 +68,9 @@ void AddSweep(const ::carla_driver::v0::LidarSweep& sweep, double origin_ahead_m
 }  // namespace
 
 absl::StatusOr<SessionTimeUs> TimeFromProto(const char* field, uint64_t time_us) {
-  if (time_us <= static_cast<uint64_t>(kMaxTimeUs)) return static_cast<SessionTimeUs>(time_us);
-  return Invalid(field, " is ", time_us, "; the limits are 0 and ", kMaxTimeUs, " us");
+  if (time_us <= static_cast<uint64_t>(kMaxSessionTimeUs))
+    return static_cast<SessionTimeUs>(time_us);
+  return Invalid(field, " is ", time_us, "; the limits are 0 and ", kMaxSessionTimeUs, " us");
 }
 
 absl::StatusOr<RigPose> PoseFromProto(const std::string& field, const ::common::Pose& proto) {
