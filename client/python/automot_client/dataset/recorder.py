@@ -170,14 +170,10 @@ class _Recording:
     def _shown(self, state: WorldState, sensed: SensedFrame, is_frame: bool) -> Observation:
         """What the driver gets: a model has a sweep of every tick, as in service; a teacher needs none."""
         picture = sensed.jpeg if is_frame and sensed.fresh else None
-        points = sensed.points
+        sweep: np.ndarray | None = sensed.points
         if not is_frame:
-            served = self._job.source == "dagger"
-            points = self._sensors.sweep(state) if served else np.zeros((0, 3), np.float32)
-        observation = observe(state, picture, points)
-        if len(points) == 0:
-            return dataclasses.replace(observation, lidar_points=None)
-        return observation
+            sweep = self._sensors.sweep(state) if self._job.source == "dagger" else None
+        return observe(state, picture, sweep if sweep is not None and len(sweep) else None)
 
     def _sense(self, state: WorldState) -> SensedFrame:
         losses = self._variation.next_losses()

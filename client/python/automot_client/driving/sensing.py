@@ -49,8 +49,11 @@ def encode_jpeg(image: Image.Image, quality: int) -> bytes:
     return out.getvalue()
 
 
-def observe(state: WorldState, picture: bytes | None, sweep: np.ndarray) -> Observation:
-    """The observation of a world state; without a picture, one of an earlier tick stays the newest."""
+def observe(state: WorldState, picture: bytes | None, sweep: np.ndarray | None) -> Observation:
+    """The observation of a world state, without LiDAR where `sweep` is None.
+
+    Without a picture, one of an earlier tick stays the newest.
+    """
     frames = () if picture is None else (CameraFrame(state.time_us, picture),)
     return Observation(
         capture_time_us=state.time_us,
